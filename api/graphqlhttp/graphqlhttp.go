@@ -1,0 +1,90 @@
+// Package graphqlhttp holds the documents of GraphQL over HTTP: what the edge
+// reads from a request and what it writes back (contracts §1.1).
+package graphqlhttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"tenantry/api/errcode"
+)
+
+// The media types of answers.
+const (
+	MediaJSON     = "application/json"
+	MediaResponse = "application/graphql-response+json"
+)
+
+// Request is one GraphQL operation as a client sent it. The engine does not
+// change it.
+type Request struct {
+	Query         string `json:"query"`
+	OperationName string `json:"operationName"`
+	// Variables are decoded JSON; numbers are json.Number, so that no digit is lost.
+	Variables  map[string]any `json:"variables"`
+	Extensions map[string]any `json:"extensions"`
+}
+
+// Response is what goes out: a body that is complete JSON, and extras.
+type Response struct {
+	// Body is the JSON document, owned by the receiver.
+	Body []byte
+	// Err is the refusal that the body tells of, nil for success. Status rules
+	// and the audit use it.
+	Err *errcode.Error
+	// Headers are added to the answer (Set-Cookie of an action's handler).
+	Headers []Header
+}
+
+// Header is one header of an answer; a name may occur more than once.
+type Header struct{ Name, Value string }
+
+// Decode reads a body: one request, or a batch. The second result says that it
+// was a batch. Mistakes are *errcode.Error with invalid-json or parse-failed.
+func Decode(body []byte) ([]Request, bool, error) {
+	trimmed := bytes.TrimLeft(body, " \t\r\n")
+	if len(trimmed) == 0 {
+		return nil, false, errcode.New(errcode.InvalidJSON, "the body is empty: expected a JSON object with the key query")
+	}
+	if trimmed[0] == '[' {
+		var batch []Request
+		if err := decode(trimmed, &batch); err != nil {
+			return nil, true, err
+		}
+		if len(batch) == 0 {
+			return nil, true, errcode.New(errcode.ParseFailed, "the batch is empty: expected at least one operation")
+		}
+		return batch, true, nil
+	}
+	var one Request
+	if err := decode(trimmed, &one); err != nil {
+		return nil, false, err
+	}
+	return []Request{one}, false, nil
+}
+
+func decode(body []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	err := d.Decode(into)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		return errcode.New(errcode.InvalidJSON, "the body has text after the JSON document")
+	}
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) {
+		return errcode.New(errcode.ParseFailed, "key %q: expected %s, got %s", mismatch.Field, expected(mismatch), mismatch.Value).Because(err)
+	}
+	return errcode.New(errcode.InvalidJSON, "the body is not valid JSON").Because(err)
+}
+
+func expected(e *json.UnmarshalTypeError) string {
+	if e.Type.Kind().String() == "string" {
+		return "a string"
+	}
+	return "an object"
+}

@@ -1,0 +1,169 @@
+// Package filter is the filter expression that role permissions, Rego policies
+// and a client's where share: plain data between policy and the planner.
+//
+// policy/access compiles permission documents to it, policy/authz compiles
+// residual policies to it, services/engine/planner compiles a client's where to
+// it, and services/engine/dialect, the only writer of SQL, renders it.
+package filter
+
+import "tenantry/tenants/catalog"
+
+// Expr is a truth value over one row, with SQL's three values.
+type Expr interface{ expr() }
+
+// And is true if all are; And{} is true.
+type And []Expr
+
+// Or is true if one is; Or{} is false.
+type Or []Expr
+
+// Not is SQL's NOT: unknown stays unknown. The dialect's _not.
+type Not struct{ Of Expr }
+
+// NotTrue is true where Of is false or unknown ("IS NOT TRUE"). Rego's not.
+type NotTrue struct{ Of Expr }
+
+// Compare is Left Op Right.
+type Compare struct {
+	Left  Operand
+	Op    Op
+	Right Operand
+}
+
+// IsNull is true where Of is null (or, negated, is not).
+type IsNull struct {
+	Of      Operand
+	Negated bool
+}
+
+// Exists is true if a row of Table fulfils Where and all pairs: Outer is a
+// column of the row that the expression is about, Inner one of Table. Without
+// pairs, Table is not joined (_exists).
+type Exists struct {
+	Table catalog.Name
+	On    []Pair
+	Where Expr
+}
+
+// Guard is a truth value known when the request is bound, not a fact of the row.
+type Guard struct{ Param Param }
+
+// Pair is Outer = Inner; database names.
+type Pair struct{ Outer, Inner string }
+
+func (And) expr()     {}
+func (Or) expr()      {}
+func (Not) expr()     {}
+func (NotTrue) expr() {}
+func (Compare) expr() {}
+func (IsNull) expr()  {}
+func (Exists) expr()  {}
+func (Guard) expr()   {}
+
+// True and False are the constants.
+var (
+	True  Expr = And{}
+	False Expr = Or{}
+)
+
+// IsTrue reports whether e is the constant true.
+func IsTrue(e Expr) bool {
+	and, ok := e.(And)
+	return e == nil || ok && len(and) == 0
+}
+
+// IsFalse reports whether e is the constant false.
+func IsFalse(e Expr) bool {
+	or, ok := e.(Or)
+	return ok && len(or) == 0
+}
+
+// Both is the conjunction of two expressions without needless nesting.
+func Both(a, b Expr) Expr {
+	switch {
+	case IsTrue(a):
+		if b == nil {
+			return True
+		}
+		return b
+	case IsTrue(b):
+		return a
+	case IsFalse(a), IsFalse(b):
+		return False
+	}
+	return And{a, b}
+}
+
+// Operand is a side of a comparison.
+type Operand interface{ operand() }
+
+// Column is a column of a row.
+type Column struct {
+	Name string // database name
+	Type catalog.TypeRef
+	// Up says whose row: 0 is the innermost Exists' row, 1 the one around it.
+	Up int
+}
+
+// Param is a value that is bound when the request runs; never part of SQL text.
+type Param struct {
+	From Origin
+	// Name of the session variable (lower case) or GraphQL variable; the text of
+	// a literal.
+	Name string
+	// Path leads into a GraphQL variable's value: string keys and int indexes.
+	Path []any
+	// Type that Postgres is told to read the value as.
+	Type catalog.TypeRef
+}
+
+func (Column) operand() {}
+func (Param) operand()  {}
+
+// Origin says where a parameter's value comes from.
+type Origin uint8
+
+// The origins of values.
+const (
+	// Literal: Name holds the value as Postgres reads it. Lifted from the
+	// operation or the rule, so that SQL text never holds data.
+	Literal Origin = iota
+	// Session: the session variable Name; absent is an error, never true.
+	Session
+	// Variable: the GraphQL variable Name, at Path.
+	Variable
+	// Late: value number Name of the policy's late-bound values.
+	Late
+	// Null: SQL NULL.
+	Null
+)
+
+// Op is a comparison operator of the dialect, without its leading underscore.
+type Op string
+
+// The operators. Right of In and NotIn is an array parameter.
+const (
+	Eq          Op = "eq"
+	Neq         Op = "neq"
+	Gt          Op = "gt"
+	Gte         Op = "gte"
+	Lt          Op = "lt"
+	Lte         Op = "lte"
+	In          Op = "in"
+	NotIn       Op = "nin"
+	Like        Op = "like"
+	NotLike     Op = "nlike"
+	ILike       Op = "ilike"
+	NotILike    Op = "nilike"
+	Similar     Op = "similar"
+	NotSimilar  Op = "nsimilar"
+	Regex       Op = "regex"
+	NotRegex    Op = "nregex"
+	IRegex      Op = "iregex"
+	NotIRegex   Op = "niregex"
+	Contains    Op = "contains"
+	ContainedIn Op = "contained_in"
+	HasKey      Op = "has_key"
+	HasKeysAny  Op = "has_keys_any"
+	HasKeysAll  Op = "has_keys_all"
+)

@@ -1,0 +1,99 @@
+package metadata
+
+import "encoding/json"
+
+// Action is a registered action (contracts §6.1).
+type Action struct {
+	Name        string             `json:"name"`
+	Comment     string             `json:"comment,omitempty"`
+	Definition  ActionDefinition   `json:"definition"`
+	Permissions []ActionPermission `json:"permissions,omitempty"`
+}
+
+// ActionPermission lets a role call an action.
+type ActionPermission struct {
+	Role    string `json:"role"`
+	Comment string `json:"comment,omitempty"`
+}
+
+// ActionDefinition is an action's contract and handler.
+type ActionDefinition struct {
+	Type                 string          `json:"type,omitempty"` // "mutation" (default) or "query"
+	Kind                 string          `json:"kind,omitempty"` // "synchronous" (default) or "asynchronous"
+	Arguments            []Argument      `json:"arguments,omitempty"`
+	OutputType           string          `json:"output_type"`
+	Handler              string          `json:"handler"`
+	Headers              []Header        `json:"headers,omitempty"`
+	ForwardClientHeaders bool            `json:"forward_client_headers,omitempty"`
+	IgnoredClientHeaders []string        `json:"ignored_client_headers,omitempty"`
+	Timeout              int             `json:"timeout,omitempty"` // seconds; 0 means 30
+	RequestTransform     json.RawMessage `json:"request_transform,omitempty"`
+	ResponseTransform    json.RawMessage `json:"response_transform,omitempty"`
+}
+
+// Argument is one argument of an action.
+type Argument struct {
+	Name        string `json:"name"`
+	Type        string `json:"type"` // a GraphQL type: [Int!]!
+	Description string `json:"description,omitempty"`
+}
+
+// Header is a header of an outgoing call: a value (may hold {{VAR}}) or the
+// name of a variable of the project.
+type Header struct {
+	Name         string `json:"name"`
+	Value        string `json:"value,omitempty"`
+	ValueFromEnv string `json:"value_from_env,omitempty"`
+}
+
+// CustomTypes are the types that actions use.
+type CustomTypes struct {
+	Scalars      []ScalarType `json:"scalars,omitempty"`
+	Enums        []EnumType   `json:"enums,omitempty"`
+	InputObjects []InputType  `json:"input_objects,omitempty"`
+	Objects      []ObjectType `json:"objects,omitempty"`
+}
+
+// ScalarType is a custom scalar: any JSON.
+type ScalarType struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+}
+
+// EnumType is a custom enum.
+type EnumType struct {
+	Name        string      `json:"name"`
+	Description string      `json:"description,omitempty"`
+	Values      []EnumValue `json:"values"`
+}
+
+// EnumValue is one value of a custom enum.
+type EnumValue struct {
+	Value        string `json:"value"`
+	Description  string `json:"description,omitempty"`
+	IsDeprecated bool   `json:"is_deprecated,omitempty"`
+}
+
+// InputType is a custom input object.
+type InputType struct {
+	Name        string     `json:"name"`
+	Description string     `json:"description,omitempty"`
+	Fields      []Argument `json:"fields"`
+}
+
+// ObjectType is a custom output object.
+type ObjectType struct {
+	Name          string             `json:"name"`
+	Description   string             `json:"description,omitempty"`
+	Fields        []Argument         `json:"fields"`
+	Relationships []TypeRelationship `json:"relationships,omitempty"`
+}
+
+// TypeRelationship joins an output object with a table.
+type TypeRelationship struct {
+	Name         string            `json:"name"`
+	Type         string            `json:"type"` // "object" or "array"
+	Source       string            `json:"source,omitempty"`
+	RemoteTable  TableName         `json:"remote_table"`
+	FieldMapping map[string]string `json:"field_mapping"` // field of the object → column of the table
+}
