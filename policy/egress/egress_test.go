@@ -1,0 +1,221 @@
+package egress_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/policy/egress"
+)
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// forbidden holds hosts that must never be reached, whatever they look like.
+var forbidden = []string{
+	"127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.254",
+	"192.168.0.1", "100.64.0.1", "100.127.255.254", "100.100.100.200", "169.254.169.254", "192.0.0.192", "192.0.2.1",
+	"198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16",
+	"::", "::1", "fe80::1", "fe80::1%lo", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1", "2001::1",
+	"::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:7f00:1", "::127.0.0.1", "::ffff:0:127.0.0.1",
+	"64:ff9b::7f00:1", "64:ff9b::10.0.0.1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2002:a00:1::1",
+	"2130706433", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "127.1", "127.0.1", "017700000001", "0x7F.1", "127.0.0.1.", "127.0.0.01",
+	"localhost", "LOCALHOST", "localhost.", "a.localhost", "metadata.google.internal", "Metadata.Google.Internal.",
+}
+
+func refused(t *testing.T, err error) *errcode.Error {
+	t.Helper()
+	if err == nil {
+		t.Fatal("expected a refusal")
+	}
+	var e *errcode.Error
+	if !errors.As(err, &e) || e.Code != errcode.BlockedEgress {
+		t.Fatalf("expected code blocked-egress, got %v", err)
+	}
+	return e
+}
+
+func TestForbiddenAddressesAreRefusedWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+
+	guard := egress.New(egress.Options{})
+	client := guard.HTTP(5 * time.Second)
+	for _, host := range forbidden {
+		target := net.JoinHostPort(host, port)
+		_, err := guard.DialContext(t.Context(), "tcp", target)
+		e := refused(t, err)
+		if errors.Unwrap(e) == nil {
+			t.Errorf("%s: the operator is not told why", host)
+		}
+		address := strings.ReplaceAll("http://"+target+"/", "%", "%25")
+		refused(t, guard.Check(address))
+		_, err = client.Get(address)
+		refused(t, err)
+	}
+	if n := connections.Load(); n != 0 {
+		t.Fatalf("%d connections were made", n)
+	}
+}
+
+func TestCheckAcceptsPublicURLsAndRefusesOtherSchemes(t *testing.T) {
+	t.Parallel()
+	guard := egress.New(egress.Options{Ports: []uint16{80, 443}})
+	for _, u := range []string{"https://example.com", "HTTP://example.com/x?y=1", "https://1.1.1.1:443/", "https://[2606:4700::1111]/", "https://a1.example.c0m"} {
+		if err := guard.Check(u); err != nil {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	for _, u := range []string{"file:///etc/passwd", "gopher://example.com/", "ftp://example.com", "unix:///tmp/x", "/relative", "", "https://example.com:22/", "https://1.1.1.1:8443/"} {
+		if err := guard.Check(u); err == nil {
+			t.Errorf("%s was accepted", u)
+		}
+	}
+}
+
+func TestAnAllowedNetworkIsReachedAndOthersStayRefused(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	t.Cleanup(server.Close)
+	guard := egress.New(egress.Options{Allow: loopback})
+	if err := guard.Check(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := guard.HTTP(5 * time.Second).Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if string(body) != "hello" {
+		t.Fatalf("got %q", body)
+	}
+	for _, host := range []string{"10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1", "2130706433", "127.1", "64:ff9b::7f00:1"} {
+		_, err := guard.DialContext(t.Context(), "tcp", net.JoinHostPort(host, "80"))
+		refused(t, err)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/inside" {
+			reached.Store(true)
+			return
+		}
+		http.Redirect(w, r, "/inside", http.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	answer, err := egress.New(egress.Options{Allow: loopback}).HTTP(5 * time.Second).Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusFound || reached.Load() {
+		t.Fatalf("status %d, inside reached: %v", answer.StatusCode, reached.Load())
+	}
+}
+
+func TestOldTLSIsRefused(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	server.Config.ErrorLog = nil
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	_, err := egress.New(egress.Options{Allow: loopback}).HTTP(5 * time.Second).Get(server.URL)
+	if err == nil || !strings.Contains(err.Error(), "protocol version") {
+		t.Fatalf("expected a refusal of the protocol version, got %v", err)
+	}
+}
+
+func TestANameIsRefusedWhenAnyOfItsAddressesIsPrivate(t *testing.T) {
+	t.Parallel()
+	names := nameServer(t)
+	guard := egress.New(egress.Options{Resolver: names.resolver})
+	for _, answers := range [][]string{
+		{"10.0.0.1"}, {"169.254.169.254"}, {"1.1.1.1", "127.0.0.1"}, {"127.0.0.1", "1.1.1.1"},
+	} {
+		names.answer(answers...)
+		_, err := guard.DialContext(t.Context(), "tcp4", "webhook.example.com:443")
+		if e := refused(t, err); strings.ContainsAny(e.Error(), "0123456789") {
+			t.Errorf("the public text names an address: %s", e)
+		}
+	}
+}
+
+func TestANameIsResolvedOnceForEachConnection(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	names := nameServer(t)
+	names.answer("127.0.0.1")
+	guard := egress.New(egress.Options{Allow: loopback, Resolver: names.resolver})
+	port := listener.Addr().(*net.TCPAddr).Port
+	conn, err := guard.DialContext(t.Context(), "tcp4", net.JoinHostPort("webhook.example.com", strconv.Itoa(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	if n := names.asked.Load(); n != 1 {
+		t.Fatalf("the name was resolved %d times: the second answer is not the checked one", n)
+	}
+}
+
+func TestUnixSocketsAreReachedOnlyInAllowedFolders(t *testing.T) {
+	t.Parallel()
+	folder, err := os.MkdirTemp("", "eg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	inside := filepath.Join(folder, "in")
+	if err := os.Mkdir(inside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	socket, outside := filepath.Join(inside, "s"), filepath.Join(folder, "o")
+	for _, path := range []string{socket, outside} {
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+	}
+	guard := egress.New(egress.Options{UnixSockets: []string{inside}})
+	conn, err := guard.DialContext(context.Background(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	for _, path := range []string{outside, inside + "/../o", "@abstract", "relative"} {
+		_, err := guard.DialContext(t.Context(), "unix", path)
+		refused(t, err)
+	}
+	_, err = egress.New(egress.Options{}).DialContext(t.Context(), "unix", socket)
+	refused(t, err)
+}
