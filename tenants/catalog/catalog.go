@@ -126,6 +126,9 @@ type Type struct {
 type Constraint struct {
 	Name    string   `json:"name"`
 	Columns []string `json:"columns"`
+	// Index is true for a unique index that is no constraint: ON CONFLICT can
+	// infer it from its columns, but not name it.
+	Index bool `json:"index,omitempty"`
 }
 
 // ForeignKey points from the table's columns to a target's, pairwise.

@@ -1,0 +1,135 @@
+-- One statement, so that all parts show the same moment; its JSON has the form
+-- of catalog.Catalog. Everything is qualified: a tenant's search_path decides
+-- nothing here. Names are ordered by bytes, whatever the database's collation.
+WITH RECURSIVE
+relation AS MATERIALIZED (
+  SELECT c.oid, n.nspname, c.relname, c.relkind,
+         pg_catalog.pg_relation_is_updatable(c.oid, true) AS writes
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND n.nspname NOT LIKE 'pg\_%'
+    AND n.nspname NOT IN ('information_schema', 'hdb_catalog')
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
+),
+-- What every type is an array of; int2vector and its like are no arrays.
+reference AS (
+  SELECT t.oid, coalesce(e.oid, t.oid) AS element, e.oid IS NOT NULL AS is_array
+  FROM pg_catalog.pg_type t
+  LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+),
+attribute AS MATERIALIZED (
+  SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.attidentity, a.attgenerated, a.atthasdef,
+         t.typnotnull, t.typdefault IS NOT NULL AS typhasdef, t.typtype,
+         r.element, CASE WHEN r.is_array THEN greatest(a.attndims, 1) ELSE 0 END AS dimensions
+  FROM pg_catalog.pg_attribute a
+  JOIN relation ON relation.oid = a.attrelid
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  JOIN reference r ON r.oid = t.oid
+  WHERE a.attnum > 0 AND NOT a.attisdropped
+),
+used (oid) AS (
+  SELECT element FROM attribute
+  UNION
+  SELECT r.element
+  FROM used
+  JOIN pg_catalog.pg_type t ON t.oid = used.oid AND t.typtype = 'd'
+  JOIN reference r ON r.oid = t.typbasetype
+)
+SELECT pg_catalog.json_build_object(
+  'version', pg_catalog.current_setting('server_version_num')::int4,
+  'extensions', (
+    SELECT pg_catalog.json_agg(extname ORDER BY extname COLLATE "C") FROM pg_catalog.pg_extension),
+  'tables', (
+    SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+      'schema', relation.nspname,
+      'name', relation.relname,
+      'kind', CASE relation.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned' WHEN 'f' THEN 'foreign'
+                                    WHEN 'v' THEN 'view' ELSE 'materialized' END,
+      'comment', coalesce(pg_catalog.obj_description(relation.oid, 'pg_class'), ''),
+      'insertable', relation.writes & 8 <> 0,
+      'updatable', relation.writes & 4 <> 0,
+      'deletable', relation.writes & 16 <> 0,
+      'columns', (
+        SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+          'name', a.attname,
+          'type', pg_catalog.json_build_object('schema', tn.nspname, 'name', t.typname, 'dimensions', a.dimensions),
+          'nullable', NOT a.attnotnull AND NOT (a.typtype = 'd' AND a.typnotnull),
+          'default', a.atthasdef OR a.attidentity <> '' OR (a.typtype = 'd' AND a.typhasdef),
+          -- A view's column that stands for an expression is as little writable.
+          'generated', a.attgenerated <> '' OR (relation.relkind = 'v' AND relation.writes <> 0
+                       AND NOT pg_catalog.pg_column_is_updatable(relation.oid, a.attnum, true)),
+          'identity_always', a.attidentity = 'a',
+          'comment', coalesce(pg_catalog.col_description(relation.oid, a.attnum), '')
+        ) ORDER BY a.attnum), '[]')
+        FROM attribute a
+        JOIN pg_catalog.pg_type t ON t.oid = a.element
+        JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
+        WHERE a.attrelid = relation.oid),
+      'primary_key', (
+        SELECT pg_catalog.json_build_object('name', k.conname, 'columns', (
+          SELECT pg_catalog.json_agg(a.attname ORDER BY u.n)
+          FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (attnum, n)
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum))
+        FROM pg_catalog.pg_constraint k
+        WHERE k.conrelid = relation.oid AND k.contype = 'p'),
+      'uniques', (
+        SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+          'name', coalesce(k.conname, ic.relname),
+          'index', k.oid IS NULL,
+          'columns', (
+            SELECT pg_catalog.json_agg(a.attname ORDER BY u.n)
+            FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY u (attnum, n)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
+            WHERE u.n <= i.indnkeyatts)
+        ) ORDER BY coalesce(k.conname, ic.relname) COLLATE "C")
+        FROM pg_catalog.pg_index i
+        JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+        LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype = 'u'
+        WHERE i.indrelid = relation.oid AND i.indisunique AND NOT i.indisprimary AND i.indisvalid
+          AND i.indpred IS NULL AND i.indexprs IS NULL),
+      'foreign_keys', (
+        SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+          'name', k.conname,
+          'target', pg_catalog.json_build_object('schema', fn.nspname, 'name', f.relname),
+          'columns', (
+            SELECT pg_catalog.json_agg(a.attname ORDER BY u.n)
+            FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (attnum, n)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum),
+          'targets', (
+            SELECT pg_catalog.json_agg(a.attname ORDER BY u.n)
+            FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u (attnum, n)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum)
+        ) ORDER BY k.conname COLLATE "C")
+        FROM pg_catalog.pg_constraint k
+        JOIN pg_catalog.pg_class f ON f.oid = k.confrelid
+        JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
+        WHERE k.conrelid = relation.oid AND k.contype = 'f'
+          -- A key to a partitioned table has a copy per partition.
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid))
+    ) ORDER BY relation.nspname COLLATE "C", relation.relname COLLATE "C"), '[]')
+    FROM relation),
+  'types', (
+    SELECT coalesce(pg_catalog.json_object_agg(n.nspname || '.' || t.typname, pg_catalog.json_build_object(
+      'schema', n.nspname,
+      'name', t.typname,
+      'kind', CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite'
+                             WHEN 'r' THEN 'range' WHEN 'm' THEN 'range' ELSE 'base' END,
+      'category', t.typcategory,
+      'values', (
+        SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)
+        FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+      'base', CASE WHEN t.typtype = 'd' THEN (
+        SELECT pg_catalog.json_build_object('schema', bn.nspname, 'name', b.typname,
+                 'dimensions', CASE WHEN r.is_array THEN greatest(t.typndims, 1) ELSE 0 END)
+        FROM reference r
+        JOIN pg_catalog.pg_type b ON b.oid = r.element
+        JOIN pg_catalog.pg_namespace bn ON bn.oid = b.typnamespace
+        WHERE r.oid = t.typbasetype) END
+    )), '{}')
+    FROM used
+    JOIN pg_catalog.pg_type t ON t.oid = used.oid
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace)
+)
