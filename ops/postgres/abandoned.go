@@ -15,7 +15,8 @@ func RemoveAbandoned(dir string) error {
 		return err
 	}
 	defer lock.Close()
-	pgdata := (&folder{root: dir}).pgdata()
+	f := &folder{root: dir, lock: lock}
+	pgdata := f.pgdata()
 	if left := readPidFile(pgdata); left != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -27,7 +28,7 @@ func RemoveAbandoned(dir string) error {
 		if err := endOrphans(ctx, pgdata); err != nil {
 			return err
 		}
-		removeSocketFolder(left.at.host)
 	}
+	f.forgetSocket()
 	return os.RemoveAll(dir)
 }

@@ -18,7 +18,7 @@ import (
 const (
 	serverDir    = "postgres"          // Postgres's own data directory
 	passwordFile = "postgres.password" // the superuser's password, 0600
-	lockFile     = "postgres.lock"     // held (flock) while a Server lives
+	lockFile     = "postgres.lock"     // held (flock) while a Server lives; names its socket folder
 	logFile      = "postgres.log"      // what Postgres writes to stderr
 	initDir      = "postgres.init"     // a data directory in the making
 )
@@ -89,6 +89,23 @@ func openFolder(dir string) (*folder, error) {
 }
 
 func (f *folder) release() { _ = f.lock.Close() }
+
+// rememberSocket notes the socket folder in the lock file, because Postgres
+// removes its own note when it ends in order after our death.
+func (f *folder) rememberSocket(at endpoint) error {
+	if err := f.lock.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.lock.WriteAt([]byte(at.host), 0)
+	return err
+}
+
+// forgetSocket removes the socket folder that the last run noted.
+func (f *folder) forgetSocket() {
+	noted := make([]byte, maxSocketPath)
+	n, _ := f.lock.ReadAt(noted, 0)
+	removeSocketFolder(string(noted[:n]))
+}
 
 func makeFolder(root string) (created bool, err error) {
 	info, err := os.Stat(root)

@@ -166,9 +166,14 @@ func (s *Server) launch(ctx context.Context, programs installation) error {
 }
 
 func (s *Server) launchOnce(ctx context.Context, programs installation) error {
+	s.folder.forgetSocket()
 	at, err := newEndpoint(s.opts.TCP, s.folder.owner)
 	if err != nil {
 		return err
+	}
+	if err := s.folder.rememberSocket(at); err != nil {
+		removeSocketFolder(at.host)
+		return &FolderError{Folder: s.folder.root, Reason: "cannot be written to", Err: reason(err)}
 	}
 	log, begin, err := s.openLog()
 	if err != nil {
@@ -253,6 +258,9 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		conn, err := s.connect(ctx, s.at)
 		if err == nil {
 			return conn.Close(context.WithoutCancel(ctx))
+		}
+		if code(err) == "28P01" {
+			return &FolderError{Folder: s.folder.root, Reason: "holds a " + passwordFile + " that is not the password of its data"}
 		}
 		if !isStarting(err) {
 			waited += step

@@ -89,7 +89,6 @@ func (s *Server) clearPidFile() error {
 		}
 		return nil
 	}
-	removeSocketFolder(left.at.host)
 	left.lines[0] = strconv.Itoa(deadPid)
 	if err := os.WriteFile(path, []byte(strings.Join(left.lines, "\n")), 0o600); err != nil {
 		return &FolderError{Folder: pgdata, Reason: "holds a postmaster.pid that cannot be written", Err: reason(err)}

@@ -29,7 +29,7 @@ import (
 // serverVariable names the environment variable with the URL of a server to use.
 const serverVariable = "TENANTRY_TEST_POSTGRES_URL"
 
-// folderPrefix begins the names of our data folders; the process id follows.
+// folderPrefix begins the names of our data folders.
 const folderPrefix = "tenantry-pgtest-"
 
 // Database creates an empty database and returns its URL, password included.
@@ -109,7 +109,7 @@ var shared = sync.OnceValues(func() (*postgres.Server, error) {
 })
 
 func start() (*postgres.Server, string, error) {
-	dir, err := os.MkdirTemp("", folderPrefix+strconv.Itoa(os.Getpid())+"-")
+	dir, err := os.MkdirTemp("", folderPrefix)
 	if err != nil {
 		return nil, "", err
 	}
@@ -154,12 +154,11 @@ rm -rf "$2" "$3"`
 func removeLeftovers() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
 	for _, dir := range dirs {
-		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), folderPrefix), "-")
-		pid, err := strconv.Atoi(number)
-		if err != nil || syscall.Kill(pid, 0) == nil {
-			continue
+		// A live owner holds the lock of its folder, but for the moment in
+		// which the folder is new.
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Minute {
+			_ = postgres.RemoveAbandoned(dir)
 		}
-		_ = postgres.RemoveAbandoned(dir)
 	}
 }
 
