@@ -1,0 +1,144 @@
+// Package authz asks Rego. A project's own modules (package authz) decide
+// operations, root fields and actions of its GraphQL API; a module of ours
+// decides who may call what of the control API. It is the only importer of OPA.
+//
+// Compile runs when a change is saved or a project is loaded; Decide runs in
+// the path of a request, after authentication and limits, and only where the
+// module has a rule to ask. Whatever goes wrong while deciding denies.
+package authz
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"tenantry/api/errcode"
+	"tenantry/api/session"
+)
+
+// Module is one Rego file of a project.
+type Module struct{ Name, Text string }
+
+// Point names what is being decided. A rule that the modules do not have is not
+// asked, so a point without a rule costs nothing.
+type Point string
+
+// The points that exist so far. Operation asks allow_operation, the others ask
+// allow.
+const (
+	PointOperation Point = "operation"
+	PointRootField Point = "root_field"
+	PointAction    Point = "action"
+)
+
+// Operation is what a policy sees of the GraphQL operation.
+type Operation struct {
+	Type string // query, mutation, subscription
+	Name string // may be empty
+	Hash string // of the normalised text
+}
+
+// Resource is what a policy sees of the thing that a root field reaches.
+type Resource struct {
+	Kind    string // table, action, function, remote, rest
+	Source  string
+	Schema  string
+	Name    string
+	Field   string // the root field as the schema names it
+	Columns []string
+}
+
+// Request is one question. Args are the field's coerced arguments, as JSON
+// values. The request is only read.
+type Request struct {
+	Point     Point
+	Project   string
+	Session   session.Session
+	Operation Operation
+	Resource  Resource
+	Args      map[string]any
+}
+
+// Decision is the answer to one question.
+type Decision struct {
+	Allowed bool
+	// ID names the decision in logs, audit and the client's error. Empty when
+	// nothing was asked.
+	ID string
+	// Reasons are the module's own words for a denial, sorted. For
+	// administrators only.
+	Reasons []string
+	// Asked is false when no rule exists for the point, or the role is admin.
+	Asked bool
+}
+
+// Denied is the error for the client; path is the place in the operation.
+func (d Decision) Denied(path string) *errcode.Error {
+	ext := map[string]any{"code": string(errcode.PermissionDenied), "decision_id": d.ID}
+	if path != "" {
+		ext["path"] = path
+	}
+	e := errcode.New(errcode.PermissionDenied, "not permitted").WithExtensions(ext).At(path)
+	if len(d.Reasons) > 0 {
+		e = e.WithInternal(map[string]any{"reasons": d.Reasons})
+	}
+	return e
+}
+
+// Policy is a project's compiled modules. It is safe for concurrent use and
+// never changes; a new revision of the modules is a new Policy.
+type Policy struct {
+	hash           string
+	allow          *rego.PreparedEvalQuery // nil: the modules have no such rule
+	allowOperation *rego.PreparedEvalQuery
+	reason         *rego.PreparedEvalQuery
+	gate           *gate
+}
+
+// Hash identifies modules and data; equal policies have equal hashes.
+func (p *Policy) Hash() string { return p.hash }
+
+// Asks reports whether the modules have a rule for a point.
+func (p *Policy) Asks(point Point) bool { return p.query(point) != nil }
+
+func (p *Policy) query(point Point) *rego.PreparedEvalQuery {
+	if point == PointOperation {
+		return p.allowOperation
+	}
+	return p.allow
+}
+
+// Problem is one mistake in a module. Row and Col count from 1; 0 means the
+// whole module.
+type Problem struct {
+	Module   string
+	Row, Col int
+	Message  string
+}
+
+// CompileError lists the mistakes that kept modules from compiling.
+type CompileError struct{ Errors []Problem }
+
+// Error prints one mistake a line, as file:row:column: message.
+func (e *CompileError) Error() string {
+	lines := make([]string, len(e.Errors))
+	for i, p := range e.Errors {
+		lines[i] = fmt.Sprintf("%s:%d:%d: %s", p.Module, p.Row, p.Col, p.Message)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func hashOf(modules []Module, data []byte) string {
+	h := sha256.New()
+	for _, m := range modules {
+		_, _ = fmt.Fprintf(h, "%d:%s%d:", len(m.Name), m.Name, len(m.Text))
+		_, _ = io.WriteString(h, m.Text)
+	}
+	_, _ = fmt.Fprintf(h, "data%d:", len(data))
+	_, _ = h.Write(data)
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,207 @@
+package authz
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+)
+
+// The sizes that a project may use.
+const (
+	MaxModule  = 64 << 10  // bytes of one module
+	MaxModules = 512 << 10 // bytes of all modules
+	MaxData    = 1 << 20   // bytes of policy data
+	maxNesting = 200       // brackets in brackets; 90 000 would take seconds to parse
+	root       = "data.authz"
+)
+
+// compiling bounds parsing and compiling in the process: neither can be
+// interrupted.
+var compiling = make(chan struct{}, 1)
+
+// Compile checks and compiles a project's modules. data is a JSON object that
+// they see as data.tenant; nil is an empty one. Without modules the policy asks
+// nothing. The error is a *CompileError for mistakes in modules and data, else
+// the context's.
+func Compile(ctx context.Context, modules []Module, data []byte) (p *Policy, err error) {
+	if len(modules) == 0 {
+		return &Policy{hash: hashOf(nil, data)}, nil
+	}
+	store, err := openData(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSizes(modules); err != nil {
+		return nil, err
+	}
+	select {
+	case compiling <- struct{}{}:
+		defer func() { <-compiling }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, &CompileError{[]Problem{{Message: fmt.Sprintf("the modules cannot be compiled: %v", r)}}}
+		}
+	}()
+	parsed, err := parse(modules)
+	if err != nil {
+		return nil, err
+	}
+	found, err := inspect(parsed)
+	if err != nil {
+		return nil, err
+	}
+	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities)
+	if compiler.Compile(parsed); compiler.Failed() {
+		return nil, &CompileError{problems("", compiler.Errors)}
+	}
+	return prepare(ctx, &Policy{hash: hashOf(modules, data), gate: newGate()}, found, compiler, store)
+}
+
+func openData(data []byte) (storage.Store, error) {
+	fail := func(message string) error {
+		return &CompileError{[]Problem{{Module: "policy data", Message: message}}}
+	}
+	if len(data) > MaxData {
+		return nil, fail(fmt.Sprintf("expected at most %d bytes, got %d", MaxData, len(data)))
+	}
+	tenant := map[string]any{}
+	if len(bytes.TrimSpace(data)) > 0 {
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber()
+		if err := d.Decode(&tenant); err != nil || tenant == nil {
+			return nil, fail("expected a JSON object")
+		}
+	}
+	return inmem.NewFromObjectWithOpts(map[string]any{"tenant": tenant}, inmem.OptReturnASTValuesOnRead(true)), nil
+}
+
+func checkSizes(modules []Module) error {
+	var failed []Problem
+	names, total := map[string]bool{}, 0
+	for _, m := range modules {
+		total += len(m.Text)
+		if len(m.Text) > MaxModule {
+			failed = append(failed, Problem{Module: m.Name, Message: fmt.Sprintf("expected at most %d bytes, got %d", MaxModule, len(m.Text))})
+		}
+		if names[m.Name] {
+			failed = append(failed, Problem{Module: m.Name, Message: "another module has the same name"})
+		}
+		names[m.Name] = true
+	}
+	if total > MaxModules {
+		failed = append(failed, Problem{Module: modules[0].Name, Message: fmt.Sprintf("expected at most %d bytes in all modules, got %d", MaxModules, total)})
+	}
+	if failed != nil {
+		return &CompileError{failed}
+	}
+	return nil
+}
+
+func parse(modules []Module) (map[string]*ast.Module, error) {
+	var failed []Problem
+	parsed := make(map[string]*ast.Module, len(modules))
+	for _, m := range modules {
+		// The public parse function takes no depth, so a first pass looks at the
+		// nesting alone.
+		_, _, errs := ast.NewParser().WithFilename(m.Name).WithReader(strings.NewReader(m.Text)).
+			WithCapabilities(capabilities).WithRegoVersion(ast.RegoV1).WithMaxRecursionDepth(maxNesting).Parse()
+		if len(errs) > 0 {
+			failed = append(failed, problems(m.Name, errs)...)
+			continue
+		}
+		module, err := ast.ParseModuleWithOpts(m.Name, m.Text, ast.ParserOptions{Capabilities: capabilities, RegoVersion: ast.RegoV1})
+		if err != nil {
+			failed = append(failed, problemsOf(m.Name, err)...)
+			continue
+		}
+		if module == nil { // a text without statements
+			failed = append(failed, Problem{Module: m.Name, Row: 1, Col: 1, Message: "expected package authz"})
+			continue
+		}
+		parsed[m.Name] = module
+	}
+	if failed != nil {
+		return nil, &CompileError{failed}
+	}
+	return parsed, nil
+}
+
+// prepare makes the queries once; they are shared by all requests.
+func prepare(ctx context.Context, p *Policy, found *rules, c *ast.Compiler, store storage.Store) (*Policy, error) {
+	query := func(text string) (*rego.PreparedEvalQuery, error) {
+		q, err := rego.New(rego.Query(text), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &q, nil
+	}
+	for name, target := range map[string]**rego.PreparedEvalQuery{
+		"allow": &p.allow, "allow_operation": &p.allowOperation, "reason": &p.reason,
+	} {
+		if !found.has[name] {
+			continue
+		}
+		q, err := query(root + "." + name)
+		if err != nil {
+			return nil, &CompileError{problemsOf("", err)}
+		}
+		*target = q
+	}
+	var failed []Problem
+	for _, test := range found.tests {
+		q, err := query(test.path)
+		if err != nil {
+			return nil, &CompileError{problemsOf("", err)}
+		}
+		switch held, err := p.gate.eval(ctx, q, ast.NewObject()); {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			failed = append(failed, test.problem("the test failed: "+err.Error()))
+		case !held.Allowed():
+			failed = append(failed, test.problem("the test failed"))
+		}
+	}
+	if failed != nil {
+		return nil, &CompileError{failed}
+	}
+	return p, nil
+}
+
+func problemsOf(module string, err error) []Problem {
+	var list ast.Errors
+	if errors.As(err, &list) {
+		return problems(module, list)
+	}
+	var one *ast.Error
+	if errors.As(err, &one) {
+		return problems(module, ast.Errors{one})
+	}
+	return []Problem{{Module: module, Message: err.Error()}}
+}
+
+func problems(module string, list ast.Errors) []Problem {
+	all := make([]Problem, 0, len(list))
+	for _, e := range list {
+		p := Problem{Module: module, Message: e.Message}
+		if e.Location != nil {
+			p.Row, p.Col = e.Location.Row, e.Location.Col
+			if e.Location.File != "" {
+				p.Module = e.Location.File
+			}
+		}
+		all = append(all, p)
+	}
+	return all
+}

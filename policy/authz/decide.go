@@ -1,0 +1,97 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"tenantry/api/errcode"
+)
+
+const (
+	maxReasons = 20
+	maxReason  = 500 // bytes
+)
+
+// Decide asks the rule of a point. An answer other than true denies, and so
+// does every error; the error is an *errcode.Error that a client may see
+// (policy-timeout, else permission-denied with the cause for operators), and
+// the decision that comes with it carries the same id.
+func (p *Policy) Decide(ctx context.Context, r Request) (Decision, error) {
+	q := p.query(r.Point)
+	if q == nil || r.Session.IsAdmin() {
+		return Decision{Allowed: true}, nil
+	}
+	d := Decision{Asked: true, ID: uuid.Must(uuid.NewV7()).String()}
+	in, err := input(r)
+	if err != nil {
+		return d, d.failed(err)
+	}
+	results, err := p.gate.eval(ctx, q, in)
+	if err != nil {
+		return d, d.failed(err)
+	}
+	if d.Allowed = results.Allowed(); !d.Allowed && p.reason != nil {
+		// A denial stands whether or not its reasons can be told.
+		if results, err := p.gate.eval(ctx, p.reason, in); err == nil {
+			d.Reasons = reasons(results)
+		}
+	}
+	return d, nil
+}
+
+func (d Decision) failed(cause error) error {
+	if errors.Is(cause, errTimeout) {
+		return errcode.New(errcode.PolicyTimeout, "the policy took too long to decide").WithExtensions(
+			map[string]any{"code": string(errcode.PolicyTimeout), "decision_id": d.ID}).Because(cause)
+	}
+	return d.Denied("").Because(cause)
+}
+
+func reasons(results rego.ResultSet) []string {
+	values, _ := rego.ResultValue[[]any](results)
+	var all []string
+	for _, v := range values {
+		s, ok := v.(string)
+		if !ok {
+			s = fmt.Sprint(v)
+		}
+		if len(s) > maxReason {
+			s = s[:maxReason]
+		}
+		if all = append(all, s); len(all) == maxReasons {
+			break
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// names of the input document, made once.
+var (
+	keyPoint     = ast.InternedTerm("point")
+	keyNow       = ast.InternedTerm("now")
+	keyProject   = ast.InternedTerm("project")
+	keyID        = ast.InternedTerm("id")
+	keySession   = ast.InternedTerm("session")
+	keyRole      = ast.InternedTerm("role")
+	keyVariables = ast.InternedTerm("variables")
+	keyAuth      = ast.InternedTerm("auth")
+	keyIP        = ast.InternedTerm("ip")
+	keyOperation = ast.InternedTerm("operation")
+	keyType      = ast.InternedTerm("type")
+	keyName      = ast.InternedTerm("name")
+	keyHash      = ast.InternedTerm("hash")
+	keyResource  = ast.InternedTerm("resource")
+	keyKind      = ast.InternedTerm("kind")
+	keySource    = ast.InternedTerm("source")
+	keySchema    = ast.InternedTerm("schema")
+	keyField     = ast.InternedTerm("field")
+	keyColumns   = ast.InternedTerm("columns")
+	keyArgs      = ast.InternedTerm("args")
+)

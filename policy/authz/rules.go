@@ -1,0 +1,96 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// rules is what the modules of a project define.
+type rules struct {
+	has   map[string]bool // names of the rules of package authz itself
+	tests []test
+}
+
+// test is a test_ rule, run when the modules are saved.
+type test struct {
+	path string
+	at   *ast.Location
+}
+
+func (t test) problem(message string) Problem {
+	return Problem{Module: t.at.File, Row: t.at.Row, Col: t.at.Col, Message: message}
+}
+
+// later are rules of the contract that this version cannot enforce. A module
+// that has one is refused: a filter that filters nothing would be a hole.
+var later = []string{"filter", "masks", "allow_column"}
+
+// inspect checks what the compiler does not: the package, and the shape of the
+// rules that are asked.
+func inspect(modules map[string]*ast.Module) (*rules, error) {
+	found := &rules{has: map[string]bool{}}
+	var failed []Problem
+	for name, module := range modules {
+		path := module.Package.Path.String()
+		if path != root && !strings.HasPrefix(path, root+".") && !strings.HasPrefix(path, root+"[") {
+			at := module.Package.Location
+			failed = append(failed, Problem{name, at.Row, at.Col,
+				fmt.Sprintf("expected package authz or a package below it, got %s", strings.TrimPrefix(path, "data."))})
+			continue
+		}
+		for _, rule := range module.Rules {
+			ref := rule.Head.Ref()
+			first := strings.Trim(ref[0].String(), `"`)
+			if strings.HasPrefix(first, "test_") && len(ref) == 1 {
+				found.addTest(path+"."+first, rule.Location)
+			}
+			if path != root {
+				continue
+			}
+			found.has[first] = true
+			if message := refuse(first, rule); message != "" {
+				failed = append(failed, Problem{name, rule.Location.Row, rule.Location.Col, message})
+			}
+		}
+	}
+	if failed != nil {
+		slices.SortFunc(failed, func(a, b Problem) int {
+			if a.Module != b.Module {
+				return strings.Compare(a.Module, b.Module)
+			}
+			return a.Row - b.Row
+		})
+		return nil, &CompileError{failed}
+	}
+	return found, nil
+}
+
+func (r *rules) addTest(path string, at *ast.Location) {
+	if !slices.ContainsFunc(r.tests, func(t test) bool { return t.path == path }) {
+		r.tests = append(r.tests, test{path, at})
+	}
+}
+
+// refuse says why a rule of package authz is not accepted, or nothing.
+func refuse(name string, rule *ast.Rule) string {
+	plain := len(rule.Head.Ref()) == 1 && rule.Head.Key == nil && len(rule.Head.Args) == 0
+	switch {
+	case slices.Contains(later, name):
+		return fmt.Sprintf("row filters in Rego are not supported by this version: remove the rule %s", name)
+	case name == "allow" || name == "allow_operation":
+		if !plain {
+			return fmt.Sprintf("expected %s to be a rule with a boolean value, such as: %s if { … }", name, name)
+		}
+		if rule.Default && ast.Boolean(true).Compare(rule.Head.Value.Value) == 0 {
+			return fmt.Sprintf("default %s := true would allow whatever the other rules cannot decide: write the conditions as rules", name)
+		}
+	case name == "reason":
+		if rule.Head.Key == nil || len(rule.Head.Args) != 0 {
+			return "expected reason to be a set of strings, such as: reason contains \"…\" if { … }"
+		}
+	}
+	return ""
+}
