@@ -1,0 +1,145 @@
+package dialect
+
+import (
+	"fmt"
+	"strconv"
+
+	"tenantry/policy/filter"
+	"tenantry/tenants/catalog"
+)
+
+// operators in SQL; In and NotIn are written apart.
+var operators = map[filter.Op]string{
+	filter.Eq: "=", filter.Neq: "<>", filter.Gt: ">", filter.Gte: ">=", filter.Lt: "<", filter.Lte: "<=",
+	filter.Like: "LIKE", filter.NotLike: "NOT LIKE", filter.ILike: "ILIKE", filter.NotILike: "NOT ILIKE",
+	filter.Similar: "SIMILAR TO", filter.NotSimilar: "NOT SIMILAR TO",
+	filter.Regex: "~", filter.NotRegex: "!~", filter.IRegex: "~*", filter.NotIRegex: "!~*",
+	filter.Contains: "@>", filter.ContainedIn: "<@",
+	filter.HasKey: "?", filter.HasKeysAny: "?|", filter.HasKeysAll: "?&",
+}
+
+// condition writes e about row, in parentheses.
+func (w *writer) condition(e filter.Expr, row *scope) {
+	switch e := e.(type) {
+	case nil:
+		w.text("true")
+	case filter.And:
+		w.list(e, " AND ", "true", row)
+	case filter.Or:
+		w.list(e, " OR ", "false", row)
+	case filter.Not:
+		w.text("(NOT ")
+		w.condition(e.Of, row)
+		w.text(")")
+	case filter.NotTrue:
+		w.text("(")
+		w.condition(e.Of, row)
+		w.text(" IS NOT TRUE)")
+	case filter.Compare:
+		w.compare(e, row)
+	case filter.IsNull:
+		w.text("(")
+		w.operand(e.Of, row)
+		if e.Negated {
+			w.text(" IS NOT NULL)")
+		} else {
+			w.text(" IS NULL)")
+		}
+	case filter.Exists:
+		w.exists(e, row)
+	case filter.Guard:
+		w.value(e.Param)
+	default:
+		// A new kind of expression without SQL is a bug, and must not widen access.
+		panic(fmt.Sprintf("dialect: no SQL for %T", e))
+	}
+}
+
+func (w *writer) list(items []filter.Expr, glue, empty string, row *scope) {
+	if len(items) == 0 {
+		w.text(empty)
+		return
+	}
+	w.text("(")
+	for i, item := range items {
+		if i > 0 {
+			w.text(glue)
+		}
+		w.condition(item, row)
+	}
+	w.text(")")
+}
+
+func (w *writer) compare(c filter.Compare, row *scope) {
+	w.text("(")
+	w.operand(c.Left, row)
+	switch c.Op {
+	case filter.In:
+		w.text(" = ANY (")
+		w.operand(c.Right, row)
+		w.text(")")
+	case filter.NotIn:
+		w.text(" <> ALL (")
+		w.operand(c.Right, row)
+		w.text(")")
+	default:
+		sql, ok := operators[c.Op]
+		if !ok {
+			panic(fmt.Sprintf("dialect: no SQL for operator %q", c.Op))
+		}
+		w.text(" " + sql + " ")
+		w.operand(c.Right, row)
+	}
+	w.text(")")
+}
+
+func (w *writer) exists(e filter.Exists, row *scope) {
+	inner := &scope{alias: w.alias(), outer: row}
+	w.text("EXISTS (SELECT 1 FROM ")
+	w.table(e.Table)
+	w.text(" AS " + quote(inner.alias))
+	w.where(e.On, e.Where, inner)
+	w.text(")")
+}
+
+func (w *writer) operand(o filter.Operand, row *scope) {
+	switch o := o.(type) {
+	case filter.Column:
+		w.column(row.up(o.Up), o.Name)
+	case filter.Param:
+		w.value(o)
+	default:
+		panic(fmt.Sprintf("dialect: no SQL for operand %T", o))
+	}
+}
+
+// value writes a parameter cast to its type. The same value used twice is one
+// parameter, so that a session variable is bound once.
+func (w *writer) value(p filter.Param) {
+	if p.From == filter.Null {
+		w.text("NULL::" + typeName(p.Type))
+		return
+	}
+	w.bind(Param{Value: &p}, p.Type)
+}
+
+func (w *writer) bind(p Param, t catalog.TypeRef) {
+	w.text("$" + strconv.Itoa(w.number(p, t)) + "::" + typeName(t))
+}
+
+func (w *writer) number(p Param, t catalog.TypeRef) int {
+	if p.Value == nil {
+		w.params = append(w.params, p)
+		return len(w.params)
+	}
+	identity := fmt.Sprintf("%d\x00%s\x00%v\x00%s", p.Value.From, p.Value.Name, p.Value.Path, typeName(t))
+	if n, ok := w.numbers[identity]; ok {
+		return n
+	}
+	if w.numbers == nil {
+		w.numbers = map[string]int{}
+	}
+	w.params = append(w.params, p)
+	w.numbers[identity] = len(w.params)
+	return len(w.params)
+}

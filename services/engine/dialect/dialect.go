@@ -1,0 +1,300 @@
+// Package dialect renders plans as PostgreSQL: the only writer of SQL for
+// tenant data. It runs once per cached plan, between the planner and the
+// executor.
+//
+// The writer knows identifiers, parameters and its own keywords. Whatever comes
+// from a request or a rule is a parameter; only names of the catalog and keys
+// of the response (GraphQL names) stand in the text, quoted.
+//
+// Nested selections are correlated subqueries with json_agg over the
+// subselect's record, so Postgres builds the JSON and the server passes it on
+// as bytes (perf-measured against LATERAL, jsonb and json_build_object).
+package dialect
+
+import (
+	"strconv"
+	"strings"
+
+	"tenantry/policy/filter"
+	"tenantry/services/engine/plan"
+	"tenantry/tenants/catalog"
+)
+
+// Statement is SQL text and the parameters that it wants, $1 first. Immutable.
+type Statement struct {
+	SQL    string
+	Params []Param
+}
+
+// Param is one parameter of a statement: a value of the request, rows of an
+// insert, or the keys of a join. Exactly one of the three is set.
+type Param struct {
+	Value   *filter.Param
+	Records *plan.Records
+	// Key is 1 + the index of a join key: an array with one element per row to join.
+	Key int
+}
+
+// maxIdentifier is Postgres's limit on names, in bytes; a longer alias is cut.
+const maxIdentifier = 63
+
+// checkColumn carries a permission check through RETURNING.
+const checkColumn = "__tenantry_check"
+
+// Select renders a root selection: one row with one JSON column.
+func Select(s *plan.Select) Statement {
+	w := &writer{}
+	w.text("SELECT ")
+	w.selection(s, nil)
+	return w.statement()
+}
+
+// Join renders a selection for many keys at once: one row per key with its
+// ordinal (from 1) and JSON.
+func Join(j *plan.Join) Statement {
+	w := &writer{}
+	w.text(`SELECT "k"."n", `)
+	w.selection(j.Select, &scope{alias: "k"})
+	w.text(" FROM unnest(")
+	for i, key := range j.Keys {
+		w.comma(i)
+		w.bind(Param{Key: i + 1}, catalog.TypeRef{Schema: key.Type.Schema, Name: key.Type.Name, Dimensions: 1})
+	}
+	w.text(`) WITH ORDINALITY AS "k"(`)
+	for i := range j.Keys {
+		w.ident(plan.JoinKey(i))
+		w.text(", ")
+	}
+	w.text(`"n")`)
+	return w.statement()
+}
+
+// scope is a row that expressions can refer to, inside the rows around it.
+type scope struct {
+	alias string
+	outer *scope
+}
+
+func (s *scope) up(n int) *scope {
+	for ; n > 0; n-- {
+		s = s.outer
+	}
+	return s
+}
+
+// selection writes a scalar subquery whose value is the JSON of s.
+func (w *writer) selection(s *plan.Select, outer *scope) {
+	if s.Shape == plan.List {
+		w.text("(SELECT coalesce(json_agg(")
+		w.record(s.Output)
+		w.text("), '[]') FROM (")
+	} else {
+		w.text("(SELECT ")
+		if longKeys(s.Output) {
+			w.record(s.Output)
+		} else {
+			w.text(`row_to_json("r")`)
+		}
+		w.text(" FROM (")
+	}
+	w.rows(s, outer)
+	w.text(`) AS "r")`)
+}
+
+// record writes the value that stands for one row.
+func (w *writer) record(output []plan.Output) {
+	if !longKeys(output) {
+		w.text(`"r"`)
+		return
+	}
+	w.text("('{' || ")
+	for i, o := range output {
+		if i > 0 {
+			w.text(" || ',' || ")
+		}
+		w.literal(strconv.Quote(o.Key) + ":")
+		w.text(" || coalesce(to_json(\"r\"." + outputAlias(output, i) + ")::text, 'null')")
+	}
+	w.text(" || '}')::json")
+}
+
+// longKeys reports whether some key can't be a column alias.
+func longKeys(output []plan.Output) bool {
+	for _, o := range output {
+		if len(o.Key) > maxIdentifier {
+			return true
+		}
+	}
+	return false
+}
+
+func outputAlias(output []plan.Output, i int) string {
+	if longKeys(output) {
+		return quote("c" + strconv.Itoa(i))
+	}
+	return quote(output[i].Key)
+}
+
+// rows writes the subselect that yields the rows of s.
+func (w *writer) rows(s *plan.Select, outer *scope) {
+	row := &scope{alias: w.alias(), outer: outer}
+	w.text("SELECT ")
+	if len(s.DistinctOn) > 0 {
+		w.text("DISTINCT ON (")
+		for i, name := range s.DistinctOn {
+			w.comma(i)
+			w.column(row, name)
+		}
+		w.text(") ")
+	}
+	w.outputs(s.Output, row)
+	w.text(" FROM ")
+	w.table(s.Table)
+	w.text(" AS " + quote(row.alias))
+	w.where(s.On, s.Where, row)
+	w.orderBy(s.OrderBy, row)
+	w.bounds(s)
+}
+
+func (w *writer) outputs(output []plan.Output, row *scope) {
+	for i, o := range output {
+		w.comma(i)
+		switch {
+		case o.Column != nil:
+			w.column(row, o.Column.Name)
+		case o.Nested != nil:
+			w.selection(o.Nested, row)
+		default:
+			w.literal(*o.Text)
+			w.text("::text")
+		}
+		w.text(" AS " + outputAlias(output, i))
+	}
+	if len(output) == 0 {
+		w.text("1")
+	}
+}
+
+// where writes the WHERE clause of a row, if there is one.
+func (w *writer) where(on []filter.Pair, where filter.Expr, row *scope) {
+	if len(on) == 0 && filter.IsTrue(where) {
+		return
+	}
+	w.text(" WHERE ")
+	w.joined(on, where, row)
+}
+
+// joined writes the pairs that tie row to the row around it, and a condition.
+func (w *writer) joined(on []filter.Pair, where filter.Expr, row *scope) {
+	for i, pair := range on {
+		if i > 0 {
+			w.text(" AND ")
+		}
+		w.column(row, pair.Inner)
+		w.text(" = ")
+		w.column(row.outer, pair.Outer)
+	}
+	if filter.IsTrue(where) {
+		if len(on) == 0 {
+			w.text("true")
+		}
+		return
+	}
+	if len(on) > 0 {
+		w.text(" AND ")
+	}
+	w.condition(where, row)
+}
+
+func (w *writer) orderBy(keys []plan.Order, row *scope) {
+	for i, key := range keys {
+		if i == 0 {
+			w.text(" ORDER BY ")
+		} else {
+			w.text(", ")
+		}
+		w.orderKey(key.Path, key.Column.Name, row)
+		// Postgres puts nulls last when ascending and first when descending;
+		// saying so again would keep it from using an index in some versions.
+		if key.Descending {
+			w.text(" DESC")
+			if !key.NullsFirst {
+				w.text(" NULLS LAST")
+			}
+		} else if key.NullsFirst {
+			w.text(" NULLS FIRST")
+		}
+	}
+}
+
+// orderKey writes a column that is reached over object relationships.
+func (w *writer) orderKey(path []plan.Hop, column string, row *scope) {
+	if len(path) == 0 {
+		w.column(row, column)
+		return
+	}
+	hop := path[0]
+	next := &scope{alias: w.alias(), outer: row}
+	w.text("(SELECT ")
+	w.orderKey(path[1:], column, next)
+	w.text(" FROM ")
+	w.table(hop.Table)
+	w.text(" AS " + quote(next.alias))
+	w.where(hop.On, hop.Where, next)
+	w.text(" LIMIT 1)")
+}
+
+func (w *writer) bounds(s *plan.Select) {
+	limits := s.Limit
+	if s.Shape == plan.Object {
+		limits = []plan.Bound{{Number: 1}}
+	}
+	switch len(limits) {
+	case 0:
+	case 1:
+		w.text(" LIMIT ")
+		w.bound(limits[0])
+	default:
+		w.text(" LIMIT least(")
+		for i, b := range limits {
+			w.comma(i)
+			w.bound(b)
+		}
+		w.text(")")
+	}
+	if s.Offset != nil {
+		w.text(" OFFSET ")
+		w.bound(*s.Offset)
+	}
+}
+
+func (w *writer) bound(b plan.Bound) {
+	if b.Param != nil {
+		w.value(*b.Param)
+		return
+	}
+	w.text(strconv.Itoa(b.Number))
+}
+
+// writer collects text and parameters.
+type writer struct {
+	buf     strings.Builder
+	params  []Param
+	numbers map[string]int // of parameters already bound, by identity
+	aliases int
+}
+
+func (w *writer) statement() Statement { return Statement{SQL: w.buf.String(), Params: w.params} }
+
+func (w *writer) text(s string) { w.buf.WriteString(s) }
+
+func (w *writer) comma(i int) {
+	if i > 0 {
+		w.text(", ")
+	}
+}
+
+func (w *writer) alias() string {
+	w.aliases++
+	return "t" + strconv.Itoa(w.aliases)
+}

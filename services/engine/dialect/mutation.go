@@ -1,0 +1,220 @@
+package dialect
+
+import (
+	"tenantry/policy/filter"
+	"tenantry/services/engine/plan"
+	"tenantry/tenants/catalog"
+)
+
+// Mutations write in a CTE "w" and read back from it: one statement, one row
+// with the JSON of the answer and whether the permission's check held for every
+// row that was written. A failed check makes the executor roll back.
+
+// Insert renders an insert.
+func Insert(in *plan.Insert) Statement {
+	w := &writer{}
+	row := &scope{alias: w.alias()}
+	w.text("WITH \"w\" AS (INSERT INTO ")
+	w.table(in.Table)
+	w.text(" AS " + quote(row.alias))
+	w.insertRows(in)
+	w.onConflict(in.Conflict, row)
+	w.returning(in.Check, row)
+	w.answer(in.Returning)
+	return w.statement()
+}
+
+func (w *writer) insertRows(in *plan.Insert) {
+	if len(in.Columns) == 0 {
+		// Rows of nothing but defaults. Postgres takes DEFAULT VALUES for one row
+		// only; the planner makes one statement per such row.
+		w.text(" DEFAULT VALUES")
+		return
+	}
+	w.text(" (")
+	for i, c := range in.Columns {
+		w.comma(i)
+		w.ident(c.Name)
+	}
+	w.text(")")
+	if in.Records != nil {
+		w.records(in)
+		return
+	}
+	w.text(" VALUES ")
+	for i, values := range in.Rows {
+		w.comma(i)
+		w.text("(")
+		for j, value := range values {
+			w.comma(j)
+			if value == nil {
+				w.text("DEFAULT")
+			} else {
+				w.value(*value)
+			}
+		}
+		w.text(")")
+	}
+}
+
+// records writes the rows as one JSON parameter that Postgres takes apart by
+// the columns' types.
+func (w *writer) records(in *plan.Insert) {
+	w.text(" SELECT ")
+	for i := range in.Columns {
+		w.comma(i)
+		if i < len(in.Records.Keys) {
+			w.text(`"v".` + quote(plan.RecordKey(i)))
+		} else {
+			w.value(in.Records.Presets[i-len(in.Records.Keys)])
+		}
+	}
+	w.text(" FROM json_to_recordset(")
+	w.bind(Param{Records: in.Records}, catalog.TypeRef{Schema: "pg_catalog", Name: "json"})
+	w.text(`) AS "v"(`)
+	for i := range in.Records.Keys {
+		w.comma(i)
+		w.text(quote(plan.RecordKey(i)) + " " + typeName(in.Columns[i].Type))
+	}
+	w.text(")")
+}
+
+func (w *writer) onConflict(c *plan.Conflict, row *scope) {
+	if c == nil {
+		return
+	}
+	w.text(" ON CONFLICT")
+	if c.Constraint != "" {
+		w.text(" ON CONSTRAINT ")
+		w.ident(c.Constraint)
+	}
+	if len(c.Update) == 0 {
+		w.text(" DO NOTHING")
+		return
+	}
+	w.text(" DO UPDATE SET ")
+	for i, name := range c.Update {
+		w.comma(i)
+		w.ident(name)
+		w.text(" = excluded." + quote(name))
+	}
+	for _, a := range c.Set {
+		w.text(", ")
+		w.assignment(a, row)
+	}
+	w.where(nil, c.Where, row)
+}
+
+// Update renders an update.
+func Update(u *plan.Update) Statement {
+	w := &writer{}
+	row := &scope{alias: w.alias()}
+	w.text("WITH \"w\" AS (UPDATE ")
+	w.table(u.Table)
+	w.text(" AS " + quote(row.alias) + " SET ")
+	for i, a := range u.Set {
+		w.comma(i)
+		w.assignment(a, row)
+	}
+	w.where(nil, u.Where, row)
+	w.returning(u.Check, row)
+	w.answer(u.Returning)
+	return w.statement()
+}
+
+// assignmentSQL is what stands between the column and the value.
+var assignmentSQL = map[plan.AssignmentOp]string{
+	plan.Inc: " + ", plan.Append: " || ", plan.DeleteKey: " - ", plan.DeleteElem: " - ", plan.DeleteAtPath: " #- ",
+}
+
+func (w *writer) assignment(a plan.Assignment, row *scope) {
+	w.ident(a.Column.Name)
+	w.text(" = ")
+	switch a.Op {
+	case plan.Set:
+		w.value(a.Value)
+	case plan.Prepend:
+		w.value(a.Value)
+		w.text(" || ")
+		w.column(row, a.Column.Name)
+	default:
+		w.column(row, a.Column.Name)
+		w.text(assignmentSQL[a.Op])
+		w.value(a.Value)
+	}
+}
+
+// Delete renders a delete.
+func Delete(d *plan.Delete) Statement {
+	w := &writer{}
+	row := &scope{alias: w.alias()}
+	w.text("WITH \"w\" AS (DELETE FROM ")
+	w.table(d.Table)
+	w.text(" AS " + quote(row.alias))
+	w.where(nil, d.Where, row)
+	w.returning(nil, row)
+	w.answer(d.Returning)
+	return w.statement()
+}
+
+func (w *writer) returning(check filter.Expr, row *scope) {
+	w.text(" RETURNING " + quote(row.alias) + ".*, ")
+	if filter.IsTrue(check) {
+		w.text("true")
+	} else {
+		w.condition(check, row)
+		w.text(" IS TRUE")
+	}
+	w.text(" AS " + quote(checkColumn) + ") ")
+}
+
+// answer writes the outer select over "w".
+func (w *writer) answer(r plan.Returning) {
+	w.text("SELECT ")
+	if r.One {
+		w.written(r.Members[0].Rows, r.Filter, plan.Object)
+	} else {
+		w.text("json_build_object(")
+		for i, m := range r.Members {
+			w.comma(i)
+			w.literal(m.Key)
+			w.text(", ")
+			switch {
+			case m.AffectedRows:
+				w.text(`(SELECT count(*) FROM "w")`)
+			case m.Text != nil:
+				w.literal(*m.Text)
+				w.text("::text")
+			default:
+				w.written(m.Rows, r.Filter, plan.List)
+			}
+		}
+		w.text(")")
+	}
+	w.text(`, coalesce((SELECT bool_and(` + quote(checkColumn) + `) FROM "w"), true)`)
+}
+
+// written writes the JSON of the rows in "w".
+func (w *writer) written(output []plan.Output, where filter.Expr, shape plan.Shape) {
+	row := &scope{alias: w.alias()}
+	if shape == plan.List {
+		w.text("(SELECT coalesce(json_agg(")
+		w.record(output)
+		w.text("), '[]') FROM (SELECT ")
+	} else {
+		w.text("(SELECT ")
+		if longKeys(output) {
+			w.record(output)
+		} else {
+			w.text(`row_to_json("r")`)
+		}
+		w.text(" FROM (SELECT ")
+	}
+	w.outputs(output, row)
+	w.text(` FROM "w" AS ` + quote(row.alias))
+	w.where(nil, where, row)
+	if shape == plan.Object {
+		w.text(" LIMIT 1")
+	}
+	w.text(`) AS "r")`)
+}

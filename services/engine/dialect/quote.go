@@ -1,0 +1,54 @@
+package dialect
+
+import (
+	"strings"
+
+	"tenantry/tenants/catalog"
+)
+
+// quote makes an identifier of any name. NUL can't stand in a Postgres name and
+// is dropped, so that it can't end one early either.
+func quote(name string) string {
+	return `"` + strings.ReplaceAll(strings.ReplaceAll(name, "\x00", ""), `"`, `""`) + `"`
+}
+
+func (w *writer) ident(name string) { w.text(quote(name)) }
+
+func (w *writer) column(row *scope, name string) { w.text(quote(row.alias) + "." + quote(name)) }
+
+func (w *writer) table(name catalog.Name) { w.text(quote(name.Schema) + "." + quote(name.Name)) }
+
+// literal writes a string constant of our own: a key of the response or a type
+// name, never data. The E form does not depend on standard_conforming_strings.
+func (w *writer) literal(s string) {
+	if !strings.ContainsAny(s, `\`) {
+		w.text("'" + strings.ReplaceAll(s, "'", "''") + "'")
+		return
+	}
+	w.text("E'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(s) + "'")
+}
+
+// typeName writes a type for a cast. Types of the system stand without schema
+// unless their bare name means something else: "char", and bit without a length.
+func typeName(t catalog.TypeRef) string {
+	name := quote(t.Schema) + "." + quote(t.Name)
+	if t.Schema == "pg_catalog" && plain(t.Name) {
+		name = t.Name
+	}
+	if t.Array() {
+		name += "[]"
+	}
+	return name
+}
+
+func plain(name string) bool {
+	if name == "char" || name == "bit" {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}

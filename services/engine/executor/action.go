@@ -1,0 +1,289 @@
+package executor
+
+import (
+	"context"
+
+	"tenantry/api/errcode"
+	"tenantry/services/engine/action"
+	"tenantry/services/engine/plan"
+	"tenantry/services/engine/source"
+)
+
+// action calls the webhook of field i, joins its answer and writes its part.
+func (r *run) action(ctx context.Context, i int, f plan.Field) error {
+	input := Arguments(f.Arguments, r.request.Variables)
+	result, err := r.Caller.Call(ctx, action.Call{
+		Action: f.Action.Action, Types: r.Types, Input: input, Session: r.request.Session, Query: r.request.Query,
+		RequestID: r.request.RequestID, TraceParent: r.request.TraceParent, ClientHeaders: r.request.ClientHeaders,
+	})
+	if r.Observe != nil {
+		r.Observe.Action(ctx, ActionCall{Action: f.Action.Action.Name, Session: r.request.Session, Result: result, Err: err, RequestID: r.request.RequestID})
+	}
+	if err != nil {
+		return at(err, "$")
+	}
+	r.headers = append(r.headers, result.Headers...)
+	if f.Action.Selection == nil {
+		r.parts[i], err = appendJSON(nil, result.Output)
+		return err
+	}
+	tree := &level{parts: f.Action.Selection}
+	root := tree.add(result.Output)
+	if err := r.join(ctx, tree); err != nil {
+		return err
+	}
+	r.parts[i], err = root.append(nil)
+	return err
+}
+
+// Arguments are an input's values with the variables put in. What the client
+// left out stays absent; an explicit null stays null.
+func Arguments(arguments []plan.Argument, variables map[string]any) map[string]any {
+	out := make(map[string]any, len(arguments))
+	for _, a := range arguments {
+		if v, ok := inputValue(a.Value, variables); ok {
+			out[a.Name] = v
+		}
+	}
+	return out
+}
+
+func inputValue(v plan.Value, variables map[string]any) (any, bool) {
+	switch v.Kind {
+	case plan.VariableValue:
+		value, ok := variables[v.Variable]
+		return value, ok
+	case plan.ListValue:
+		list := make([]any, 0, len(v.List))
+		for _, item := range v.List {
+			value, ok := inputValue(item, variables)
+			if !ok {
+				value = nil // the specification: an absent variable in a list is null
+			}
+			list = append(list, value)
+		}
+		return list, true
+	case plan.ObjectValue:
+		return Arguments(v.Object, variables), true
+	}
+	return v.Literal, true
+}
+
+// level is one selection set over all output objects at one place of the answer
+// (also those in lists, at any depth), so that a relationship of it is read
+// once for all of them.
+type level struct {
+	parts    []plan.Part
+	objects  []map[string]any
+	children []*level   // by part; nil without nested parts
+	nested   [][]node   // by part, by object
+	joined   [][][]byte // by part, by object: JSON of a join
+}
+
+// node is the shape of one value in the answer.
+type node struct {
+	level *level
+	index int // of the object in its level
+	list  []node
+	kind  nodeKind
+	value any
+}
+
+type nodeKind uint8
+
+const (
+	nullNode nodeKind = iota
+	objectNode
+	listNode
+	valueNode
+)
+
+// add puts a value of the handler's answer into the level.
+func (l *level) add(value any) node {
+	switch v := value.(type) {
+	case nil:
+		return node{}
+	case []any:
+		out := node{kind: listNode, list: make([]node, len(v))}
+		for i, item := range v {
+			out.list[i] = l.add(item)
+		}
+		return out
+	case map[string]any:
+		if l.children == nil {
+			l.children = make([]*level, len(l.parts))
+			l.nested = make([][]node, len(l.parts))
+			l.joined = make([][][]byte, len(l.parts))
+		}
+		index := len(l.objects)
+		l.objects = append(l.objects, v)
+		for i, part := range l.parts {
+			if part.Parts == nil {
+				continue
+			}
+			if l.children[i] == nil {
+				l.children[i] = &level{parts: part.Parts}
+			}
+			l.nested[i] = append(l.nested[i], l.children[i].add(v[part.Field]))
+		}
+		return node{kind: objectNode, level: l, index: index}
+	}
+	return node{kind: valueNode, value: value}
+}
+
+// join reads the relationships of a level and of those below it: one statement
+// per relationship, however many objects there are.
+func (r *run) join(ctx context.Context, l *level) error {
+	for i, part := range l.parts {
+		if len(l.objects) == 0 {
+			return nil
+		}
+		if part.Join != nil {
+			var err error
+			if l.joined[i], err = r.joinPart(ctx, part.Join, l.objects); err != nil {
+				return err
+			}
+		}
+		if child := l.children[i]; child != nil {
+			if err := r.join(ctx, child); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// joinPart reads one relationship for all objects: distinct keys go to Postgres
+// once, and objects without a key get null or [].
+func (r *run) joinPart(ctx context.Context, j *plan.Join, objects []map[string]any) ([][]byte, error) {
+	keys, positions, err := distinctKeys(j, objects)
+	if err != nil {
+		return nil, err
+	}
+	var found [][]byte
+	if count := len(keys[0]); count > 0 {
+		src, err := r.source(j.Select.Source)
+		if err != nil {
+			return nil, err
+		}
+		bound, err := r.joinStatement(j, keys)
+		if err != nil {
+			return nil, err
+		}
+		found, err = src.Keyed(ctx, bound, count)
+		r.observe(ctx, j.Select.Source, err)
+		if err != nil {
+			return nil, at(err, "$")
+		}
+	}
+	out := make([][]byte, len(objects))
+	for i, position := range positions {
+		switch {
+		case position >= 0 && found[position] != nil:
+			out[i] = found[position]
+		case j.Select.Shape == plan.List:
+			out[i] = []byte("[]")
+		default:
+			out[i] = []byte("null")
+		}
+	}
+	return out, nil
+}
+
+func (r *run) joinStatement(j *plan.Join, keys [][]*string) (source.Bound, error) {
+	v := r.values
+	for _, column := range keys {
+		v.keys = append(v.keys, plan.ArrayOf(column))
+	}
+	return v.bind(r.program.joins[j])
+}
+
+// distinctKeys collects the mapping values of all objects, each combination
+// once: columns of texts, and for each object its position in them, or -1 when
+// a value is missing or null.
+func distinctKeys(j *plan.Join, objects []map[string]any) (columns [][]*string, positions []int, err error) {
+	columns = make([][]*string, len(j.Fields))
+	positions = make([]int, len(objects))
+	seen := map[string]int{}
+	for i, object := range objects {
+		positions[i] = -1
+		texts, identity, err := joinKey(j, object)
+		if err != nil {
+			return nil, nil, err
+		}
+		if texts == nil {
+			continue
+		}
+		position, ok := seen[identity]
+		if !ok {
+			position = len(columns[0])
+			seen[identity] = position
+			for n := range texts {
+				columns[n] = append(columns[n], &texts[n])
+			}
+		}
+		positions[i] = position
+	}
+	return columns, positions, nil
+}
+
+func joinKey(j *plan.Join, object map[string]any) (texts []string, identity string, err error) {
+	for n, name := range j.Fields {
+		value := object[name]
+		if value == nil {
+			return nil, "", nil
+		}
+		text, err := plan.Text(value, j.Keys[n].Type)
+		if err != nil {
+			return nil, "", errcode.New(errcode.Unexpected, "field %q of the action webhook response can't be joined", name).Because(err)
+		}
+		texts = append(texts, text)
+		identity += text + "\x00"
+	}
+	return texts, identity, nil
+}
+
+// append writes a node as the client selected it.
+func (n node) append(out []byte) ([]byte, error) {
+	switch n.kind {
+	case nullNode:
+		return append(out, "null"...), nil
+	case valueNode:
+		return appendJSON(out, n.value)
+	case listNode:
+		out = append(out, '[')
+		var err error
+		for i, item := range n.list {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			if out, err = item.append(out); err != nil {
+				return out, err
+			}
+		}
+		return append(out, ']'), nil
+	}
+	return n.level.appendObject(out, n.index)
+}
+
+func (l *level) appendObject(out []byte, index int) ([]byte, error) {
+	out = append(out, '{')
+	var err error
+	for i, part := range l.parts {
+		out = appendKey(out, i, part.Key)
+		switch {
+		case part.Text != nil:
+			out, err = appendJSON(out, *part.Text)
+		case part.Join != nil:
+			out = append(out, l.joined[i][index]...)
+		case part.Parts != nil:
+			out, err = l.nested[i][index].append(out)
+		default:
+			out, err = appendJSON(out, l.objects[index][part.Field])
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return append(out, '}'), nil
+}

@@ -1,0 +1,162 @@
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"tenantry/api/errcode"
+	"tenantry/api/session"
+	"tenantry/policy/filter"
+	"tenantry/services/engine/dialect"
+	"tenantry/services/engine/plan"
+	"tenantry/services/engine/source"
+)
+
+// values are what one request brings to a program.
+type values struct {
+	session   session.Session
+	variables map[string]any
+	// keys are the join keys of the level that is being joined, one array literal
+	// per key column.
+	keys []string
+}
+
+func (v values) bind(st dialect.Statement) (source.Bound, error) {
+	out := source.Bound{SQL: st.SQL, Args: make([]any, len(st.Params))}
+	for i, p := range st.Params {
+		text, err := v.parameter(p)
+		if err != nil {
+			return source.Bound{}, err
+		}
+		if text != nil {
+			out.Args[i] = *text
+		}
+	}
+	return out, nil
+}
+
+func (v values) parameter(p dialect.Param) (*string, error) {
+	switch {
+	case p.Value != nil:
+		return v.value(*p.Value)
+	case p.Records != nil:
+		text, err := v.records(p.Records)
+		return &text, err
+	default:
+		return &v.keys[p.Key-1], nil
+	}
+}
+
+// value is the text of a parameter; nil is NULL.
+func (v values) value(p filter.Param) (*string, error) {
+	switch p.From {
+	case filter.Literal:
+		return &p.Name, nil
+	case filter.Null:
+		return nil, nil
+	case filter.Session:
+		text, ok := v.session.Lookup(p.Name)
+		if !ok {
+			// Absent is never true and never null: the rule can't be decided.
+			return nil, errcode.New(errcode.NotFound, "missing session variable: %q", p.Name).At("$")
+		}
+		return &text, nil
+	case filter.Variable:
+		return v.variable(p)
+	case filter.Array:
+		return v.array(p)
+	}
+	return nil, fmt.Errorf("bind: no value of origin %d", p.From)
+}
+
+func (v values) variable(p filter.Param) (*string, error) {
+	value, ok := lookup(v.variables[p.Name], p.Path)
+	if !ok {
+		return nil, fmt.Errorf("bind: variable %s has no %v", p.Name, p.Path)
+	}
+	if value == nil {
+		return nil, nil
+	}
+	text, err := plan.Text(value, p.Type)
+	if err != nil {
+		return nil, errcode.New(errcode.ValidationFailed, "variable %q has the wrong form for type %q", p.Name, p.Type.Name).Because(err)
+	}
+	if strings.IndexByte(text, 0) >= 0 {
+		return nil, errcode.New(errcode.DataException, "variable %q has a NUL character, which Postgres can't hold", p.Name)
+	}
+	return &text, nil
+}
+
+func (v values) array(p filter.Param) (*string, error) {
+	elements := make([]*string, len(p.Items))
+	for i, item := range p.Items {
+		text, err := v.value(item)
+		if err != nil {
+			return nil, err
+		}
+		elements[i] = text
+	}
+	text := plan.ArrayOf(elements)
+	return &text, nil
+}
+
+func lookup(value any, path []any) (any, bool) {
+	for _, key := range path {
+		switch at := key.(type) {
+		case string:
+			object, _ := value.(map[string]any)
+			member, ok := object[at]
+			if !ok {
+				return nil, false
+			}
+			value = member
+		case int:
+			list, ok := value.([]any)
+			if !ok && at == 0 { // a single value where a list is wanted
+				continue
+			}
+			if at >= len(list) {
+				return nil, false
+			}
+			value = list[at]
+		}
+	}
+	return value, true
+}
+
+var errRecords = errors.New("bind: rows of an insert are not objects")
+
+// records writes the rows of an insert as a JSON array for json_to_recordset.
+func (v values) records(r *plan.Records) (string, error) {
+	value, _ := lookup(v.variables[r.Variable], r.Path)
+	list, ok := value.([]any)
+	if !ok {
+		return "", errRecords
+	}
+	out := []byte{'['}
+	for i, item := range list {
+		object, ok := item.(map[string]any)
+		if !ok {
+			return "", errRecords
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, '{')
+		for j, key := range r.Keys {
+			if j > 0 {
+				out = append(out, ',')
+			}
+			out = append(out, '"')
+			out = append(out, plan.RecordKey(j)...)
+			out = append(out, '"', ':')
+			var err error
+			if out, err = appendJSON(out, object[key]); err != nil {
+				return "", err
+			}
+		}
+		out = append(out, '}')
+	}
+	return string(append(out, ']')), nil
+}

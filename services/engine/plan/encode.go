@@ -1,0 +1,116 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"tenantry/tenants/catalog"
+)
+
+// Text is a decoded JSON value as Postgres reads it in text format: numbers
+// keep their digits, json stays JSON, lists for array types become array
+// literals. nil has no text: callers bind NULL.
+func Text(value any, t catalog.TypeRef) (string, error) {
+	if isJSON(t) && !t.Array() {
+		return jsonText(value)
+	}
+	if t.Array() {
+		if s, ok := value.(string); ok {
+			return s, nil // already an array literal
+		}
+		list, ok := value.([]any)
+		if !ok {
+			list = []any{value}
+		}
+		return arrayText(list, t)
+	}
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case json.Number:
+		return v.String(), nil
+	case bool:
+		if v {
+			return "true", nil
+		}
+		return "false", nil
+	case map[string]any, []any:
+		// A composite or geometry given as JSON: Postgres's input functions decide.
+		return jsonText(v)
+	}
+	return "", fmt.Errorf("no text form for %T", value)
+}
+
+func isJSON(t catalog.TypeRef) bool {
+	return t.Schema == "pg_catalog" && (t.Name == "json" || t.Name == "jsonb")
+}
+
+func jsonText(value any) (string, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return "", fmt.Errorf("encode json: %w", err)
+	}
+	return strings.TrimSuffix(out.String(), "\n"), nil
+}
+
+func arrayText(list []any, t catalog.TypeRef) (string, error) {
+	var out strings.Builder
+	out.WriteByte('{')
+	for i, item := range list {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		switch nested, isList := item.([]any); {
+		case item == nil:
+			out.WriteString("NULL")
+		case isList && !isJSON(t.Element()):
+			inner, err := arrayText(nested, t)
+			if err != nil {
+				return "", err
+			}
+			out.WriteString(inner)
+		default:
+			text, err := Text(item, t.Element())
+			if err != nil {
+				return "", err
+			}
+			quoteElement(&out, text)
+		}
+	}
+	out.WriteByte('}')
+	return out.String(), nil
+}
+
+// ArrayOf is the array literal of elements that are already text; nil is NULL.
+func ArrayOf(elements []*string) string {
+	var out strings.Builder
+	out.WriteByte('{')
+	for i, e := range elements {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		if e == nil {
+			out.WriteString("NULL")
+			continue
+		}
+		quoteElement(&out, *e)
+	}
+	out.WriteByte('}')
+	return out.String()
+}
+
+// quoteElement always quotes, so that no element is read as NULL or a brace.
+func quoteElement(out *strings.Builder, text string) {
+	out.WriteByte('"')
+	for i := 0; i < len(text); i++ {
+		if text[i] == '"' || text[i] == '\\' {
+			out.WriteByte('\\')
+		}
+		out.WriteByte(text[i])
+	}
+	out.WriteByte('"')
+}

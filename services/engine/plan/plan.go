@@ -1,0 +1,274 @@
+// Package plan is what an operation will do: plain data between the planner,
+// which makes it once per role, operation and shape of variables, and the
+// dialect and executor, which run it for every request.
+//
+// A plan holds names of variables, never values, so it can be cached and shared
+// by all sessions of a role.
+package plan
+
+import (
+	"strconv"
+
+	"tenantry/policy/filter"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/model"
+)
+
+// Plan is one operation's plan. Immutable once made.
+type Plan struct {
+	// Mutation is true when table steps share one transaction and steps run in order.
+	Mutation bool
+	// Fields are the root fields in the order of the response.
+	Fields []Field
+}
+
+// Field is one root field: a key of the response and how its value is made.
+// Exactly one of the steps is set.
+type Field struct {
+	Key string
+	// Name is the field's name in the schema, for paths of errors and the audit.
+	Name string
+	// Resource is what the field touches, for policy and audit.
+	Resource Resource
+	// Arguments are all arguments that the client gave, for policies and as the
+	// input of an action.
+	Arguments []Argument
+
+	Constant []byte // __typename and introspection: JSON
+	Select   *Select
+	Insert   *Insert
+	Update   *Update
+	Delete   *Delete
+	Action   *Action
+}
+
+// Resource names what a root field touches.
+type Resource struct {
+	Kind, Source, Schema, Name string
+	// Columns that are read or written, sorted; database names.
+	Columns []string
+}
+
+// Shape of a selection's JSON.
+type Shape uint8
+
+// The shapes.
+const (
+	List   Shape = iota // an array, never null
+	Object              // one object or null
+)
+
+// Select reads rows of one table and, nested, of related tables: one SQL
+// statement for the whole tree.
+type Select struct {
+	Source string
+	Table  catalog.Name
+	Shape  Shape
+	Output []Output
+	// On correlates a nested selection with the row around it.
+	On      []filter.Pair
+	Where   filter.Expr
+	OrderBy []Order
+	// DistinctOn are database names of columns.
+	DistinctOn []string
+	Limit      []Bound // the least of them applies
+	Offset     *Bound
+}
+
+// Bound is a limit or offset: a number of the metadata, or a parameter.
+type Bound struct {
+	Number int
+	Param  *filter.Param
+}
+
+// Output is one member of an object. Exactly one of the last three is set.
+type Output struct {
+	Key    string
+	Column *Column
+	Nested *Select
+	// Text is a constant string (__typename).
+	Text *string
+}
+
+// Column is a column that is read.
+type Column struct {
+	Name string // database name
+	Type catalog.TypeRef
+}
+
+// Order is one key of ORDER BY: a column reached over Path.
+type Order struct {
+	// Path leads over object relationships; empty for the table's own column.
+	Path       []Hop
+	Column     Column
+	Descending bool
+	NullsFirst bool
+}
+
+// Hop is one object relationship on the way to a column, with the filter that
+// the role has on its target.
+type Hop struct {
+	Table catalog.Name
+	On    []filter.Pair
+	Where filter.Expr
+}
+
+// Insert writes rows and reads them back.
+type Insert struct {
+	Source string
+	Table  catalog.Name
+	// Columns that the statement writes; database names and types.
+	Columns []Column
+	// Rows hold a value per column; nil means the column's default. Empty when
+	// Records is set.
+	Rows [][]*filter.Param
+	// Records, when set, is one JSON parameter with all rows, each having the
+	// same keys: a statement whose text doesn't depend on how many rows come.
+	Records   *Records
+	Conflict  *Conflict
+	Check     filter.Expr
+	Returning Returning
+}
+
+// Records is an insert's rows as one parameter.
+type Records struct {
+	// Variable and Path of the list of objects.
+	Variable string
+	Path     []any
+	// Keys are the members of each object, pairwise with the leading Columns.
+	Keys []string
+	// Presets are values for the Columns after those, the same in every row.
+	Presets []filter.Param
+}
+
+// Conflict is ON CONFLICT.
+type Conflict struct {
+	Constraint string
+	// Update are the columns that take the excluded row's values; empty means
+	// DO NOTHING.
+	Update []string
+	// Presets of the update permission.
+	Set   []Assignment
+	Where filter.Expr
+}
+
+// Update changes rows and reads them back.
+type Update struct {
+	Source    string
+	Table     catalog.Name
+	Set       []Assignment
+	Where     filter.Expr
+	Check     filter.Expr
+	Returning Returning
+}
+
+// AssignmentOp says how a column's new value is made.
+type AssignmentOp uint8
+
+// The ways to assign.
+const (
+	Set          AssignmentOp = iota // col = value
+	Inc                              // col = col + value
+	Append                           // col = col || value
+	Prepend                          // col = value || col
+	DeleteKey                        // col = col - value (text)
+	DeleteElem                       // col = col - value (int)
+	DeleteAtPath                     // col = col #- value (text[])
+)
+
+// Assignment is one column of an update.
+type Assignment struct {
+	Column Column
+	Op     AssignmentOp
+	Value  filter.Param
+}
+
+// Delete removes rows and reads what they were.
+type Delete struct {
+	Source    string
+	Table     catalog.Name
+	Where     filter.Expr
+	Returning Returning
+}
+
+// Returning is what a mutation answers.
+type Returning struct {
+	// One is true when the field itself is the row (insert_one, by_pk) or null.
+	One bool
+	// Members of the mutation response, in order; for One, a single member.
+	Members []Member
+	// Filter is the role's row filter on what is read back.
+	Filter filter.Expr
+}
+
+// Member is one member of a mutation response: affected_rows, __typename or
+// returning.
+type Member struct {
+	Key          string
+	AffectedRows bool
+	Text         *string
+	Rows         []Output // of returning
+}
+
+// Action calls a webhook and joins its answer.
+type Action struct {
+	Action *model.Action
+	// Selection shapes the answer; nil for a scalar or enum.
+	Selection []Part
+}
+
+// Argument is a supplied argument of a root field.
+type Argument struct {
+	Name  string
+	Value Value
+}
+
+// Value is an input value with variables in it.
+type Value struct {
+	// Variable names a variable; the other fields are unset then.
+	Variable string
+	List     []Value
+	Object   []Argument
+	// Literal is a decoded JSON scalar (string, json.Number, bool, nil).
+	Literal any
+	Kind    ValueKind
+}
+
+// ValueKind says which field of a Value counts.
+type ValueKind uint8
+
+// The kinds of values.
+const (
+	LiteralValue ValueKind = iota
+	VariableValue
+	ListValue
+	ObjectValue
+)
+
+// Part is one member of an action's output object. Exactly one of Field, Text
+// and Join is set.
+type Part struct {
+	Key   string
+	Field string // member of the handler's object
+	// Parts of a nested object (or of the objects in a list).
+	Parts []Part
+	Text  *string
+	Join  *Join
+}
+
+// Join reads related rows for all output objects of one level at once.
+type Join struct {
+	// Fields of the output object and the Keys of the target, pairwise.
+	Fields []string
+	Keys   []Column
+	// Select is correlated with the keys: one statement for all of them.
+	Select *Select
+}
+
+// JoinKey is the name of key number i of a join; the On pairs of the joined
+// selection have it as their outer side.
+func JoinKey(i int) string { return "k" + strconv.Itoa(i) }
+
+// RecordKey is the member of column number i in the JSON rows of Records: not
+// the client's key, which may be longer than a Postgres name can be.
+func RecordKey(i int) string { return "c" + strconv.Itoa(i) }

@@ -1,0 +1,77 @@
+package planner
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"tenantry/api/errcode"
+	"tenantry/policy/filter"
+	"tenantry/services/engine/operation"
+	"tenantry/services/engine/plan"
+	"tenantry/tenants/model"
+)
+
+func (p *planner) action(a *model.Action, f *operation.Field, path string) (*plan.Action, error) {
+	out := &plan.Action{Action: a}
+	object := p.schema.ObjectType(a.Output.Base())
+	if object == nil {
+		return out, nil
+	}
+	parts, err := p.parts(object, f.Selections, path)
+	out.Selection = parts
+	return out, err
+}
+
+// parts plans the selection over an action's output object.
+func (p *planner) parts(object *model.Type, set ast.SelectionSet, path string) ([]plan.Part, error) {
+	var out []plan.Part
+	for _, f := range p.op.Fields(set, p.vars, object.Name) {
+		part, err := p.part(object, f, path+".selectionSet."+f.Key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, part)
+	}
+	return out, nil
+}
+
+func (p *planner) part(object *model.Type, f *operation.Field, path string) (plan.Part, error) {
+	out := plan.Part{Key: f.Key}
+	if f.Name == "__typename" {
+		out.Text = &object.Name
+		return out, nil
+	}
+	if member, ok := object.Field(f.Name); ok {
+		out.Field = f.Name
+		var err error
+		if nested := p.schema.ObjectType(member.Type.Base()); nested != nil {
+			out.Parts, err = p.parts(nested, f.Selections, path)
+		}
+		return out, err
+	}
+	r, ok := object.Relationship(f.Name)
+	if !ok { // validated before
+		return out, errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", f.Name, object.Name).At(path)
+	}
+	join, err := p.join(r, f, path)
+	out.Join = join
+	return out, err
+}
+
+// join plans one relationship level: its select is correlated with the keys
+// that the output objects hold, so it runs once however many objects there are.
+func (p *planner) join(r *model.TypeRelationship, f *operation.Field, path string) (*plan.Join, error) {
+	out := &plan.Join{}
+	var on []filter.Pair
+	for i, pair := range r.Mapping {
+		c, ok := r.Target.Stored(pair.Remote)
+		if !ok {
+			return nil, errcode.New(errcode.Unexpected, "internal error").At(path)
+		}
+		out.Fields = append(out.Fields, pair.Local)
+		out.Keys = append(out.Keys, plan.Column{Name: c.StoredName(), Type: c.Type})
+		on = append(on, filter.Pair{Outer: plan.JoinKey(i), Inner: c.StoredName()})
+	}
+	selection, err := p.related(r.Target, r.Array, on, f, path)
+	out.Select = selection
+	return out, err
+}

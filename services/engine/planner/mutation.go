@@ -1,0 +1,155 @@
+package planner
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"tenantry/api/errcode"
+	"tenantry/policy/access"
+	"tenantry/policy/filter"
+	"tenantry/services/engine/operation"
+	"tenantry/services/engine/plan"
+	"tenantry/tenants/model"
+)
+
+func (p *planner) update(t *model.Table, f *operation.Field, path string, byPK bool) (*plan.Update, error) {
+	allowed := p.role.Table(t).Update
+	if allowed == nil {
+		return nil, errcode.New(errcode.ValidationFailed, "field '%s' not found", f.Name).At(path)
+	}
+	where, err := p.target(t, f, path, byPK)
+	if err != nil {
+		return nil, err
+	}
+	u := &plan.Update{Source: t.Source, Table: t.Name, Where: filter.Both(allowed.Filter, where), Check: allowed.Check}
+	if u.Set, err = p.assignments(t, f.Arguments, path+".args"); err != nil {
+		return nil, err
+	}
+	u.Set = append(u.Set, presets(allowed.Presets)...)
+	if len(u.Set) == 0 {
+		return nil, errcode.New(errcode.ValidationFailed, "at least one update operator must be provided").At(path + ".args")
+	}
+	u.Returning, err = p.returning(t, f, path, byPK)
+	return u, err
+}
+
+func (p *planner) delete(t *model.Table, f *operation.Field, path string, byPK bool) (*plan.Delete, error) {
+	allowed := p.role.Table(t).Delete
+	if allowed == nil {
+		return nil, errcode.New(errcode.ValidationFailed, "field '%s' not found", f.Name).At(path)
+	}
+	where, err := p.target(t, f, path, byPK)
+	if err != nil {
+		return nil, err
+	}
+	d := &plan.Delete{Source: t.Source, Table: t.Name, Where: filter.Both(allowed.Filter, where)}
+	d.Returning, err = p.returning(t, f, path, byPK)
+	return d, err
+}
+
+// target is the client's choice of rows: where, the pk_columns of an update, or
+// the key arguments of a delete.
+func (p *planner) target(t *model.Table, f *operation.Field, path string, byPK bool) (filter.Expr, error) {
+	if !byPK {
+		in, ok := p.argument(f.Arguments, "where")
+		if !ok || in.null() {
+			return nil, unexpectedNull(t.Type+"_bool_exp", path+".args.where")
+		}
+		return p.where(t, in, path+".args.where")
+	}
+	if key, ok := p.argument(f.Arguments, "pk_columns"); ok {
+		return p.keyCondition(t, key.field, path+".args.pk_columns")
+	}
+	return p.keyCondition(t, func(name string) (input, bool) { return p.argument(f.Arguments, name) }, path+".args")
+}
+
+// updateOperators in the order in which they are written.
+var updateOperators = []struct {
+	argument string
+	op       plan.AssignmentOp
+}{
+	{"_set", plan.Set}, {"_inc", plan.Inc}, {"_append", plan.Append}, {"_prepend", plan.Prepend},
+	{"_delete_key", plan.DeleteKey}, {"_delete_elem", plan.DeleteElem}, {"_delete_at_path", plan.DeleteAtPath},
+}
+
+func (p *planner) assignments(t *model.Table, args ast.ArgumentList, path string) ([]plan.Assignment, error) {
+	var out []plan.Assignment
+	seen := map[string]bool{}
+	for _, operator := range updateOperators {
+		in, ok := p.argument(args, operator.argument)
+		if !ok || in.null() {
+			continue
+		}
+		for _, f := range in.fields() {
+			c, ok := t.Column(f.name)
+			if !ok {
+				return nil, errcode.New(errcode.ValidationFailed, "field '%s' not found", f.name).At(path + "." + operator.argument)
+			}
+			if seen[f.name] {
+				return nil, errcode.New(errcode.ValidationFailed, "Column found in multiple operators: ['%s'].", f.name).At(path)
+			}
+			seen[f.name] = true
+			a, err := p.assignment(c, operator.op, f.in, path+"."+operator.argument+"."+f.name)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
+func (p *planner) assignment(c *model.Column, op plan.AssignmentOp, in input, path string) (plan.Assignment, error) {
+	t := c.Type
+	switch op {
+	case plan.DeleteKey:
+		t = textType
+	case plan.DeleteElem:
+		t.Schema, t.Name = "pg_catalog", "int4"
+	case plan.DeleteAtPath:
+		t = listOf(textType)
+	}
+	v, err := in.param(t, path)
+	return plan.Assignment{Column: plan.Column{Name: c.StoredName(), Type: c.Type}, Op: op, Value: v}, err
+}
+
+func presets(list []access.Preset) []plan.Assignment {
+	var out []plan.Assignment
+	for _, preset := range list {
+		out = append(out, plan.Assignment{
+			Column: plan.Column{Name: preset.Column.StoredName(), Type: preset.Column.Type}, Op: plan.Set, Value: preset.Value,
+		})
+	}
+	return out
+}
+
+// returning plans what a mutation answers; the role's row filter applies to
+// what is read back.
+func (p *planner) returning(t *model.Table, f *operation.Field, path string, one bool) (plan.Returning, error) {
+	out := plan.Returning{One: one, Filter: filter.True}
+	if allowed := p.role.Table(t).Select; allowed != nil {
+		out.Filter = allowed.Filter
+	}
+	if one {
+		rows, err := p.output(t, f.Selections, path)
+		out.Members = []plan.Member{{Rows: rows}}
+		return out, err
+	}
+	typeName := t.Type + "_mutation_response"
+	for _, m := range p.op.Fields(f.Selections, p.vars, typeName) {
+		member := plan.Member{Key: m.Key}
+		switch m.Name {
+		case "__typename":
+			member.Text = &typeName
+		case "affected_rows":
+			member.AffectedRows = true
+		default:
+			rows, err := p.output(t, m.Selections, path+".selectionSet."+m.Key)
+			if err != nil {
+				return out, err
+			}
+			member.Rows = rows
+		}
+		out.Members = append(out.Members, member)
+	}
+	return out, nil
+}

@@ -1,0 +1,155 @@
+// Package planner turns a valid operation into a plan: which rows, which
+// filters, which parameters. It is pure: no database, clock or context; values
+// of variables are bound later, so a plan can be cached.
+//
+// It reads the structure of variables (which members an object has, a Boolean,
+// an enum), never the scalars in them; Shape tells which structure, and belongs
+// to the key of every cache of plans.
+package planner
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"tenantry/api/errcode"
+	"tenantry/policy/access"
+	"tenantry/policy/filter"
+	"tenantry/services/engine/operation"
+	"tenantry/services/engine/plan"
+	"tenantry/services/engine/schema"
+	"tenantry/tenants/model"
+)
+
+// Plan plans op as role sees it. vars are the coerced variables. Errors are
+// *errcode.Error with the place in the operation.
+func Plan(op *operation.Operation, s *schema.Schema, role *access.Role, vars map[string]any) (*plan.Plan, error) {
+	p := &planner{op: op, schema: s, role: role, vars: vars}
+	out := &plan.Plan{Mutation: op.Type == ast.Mutation}
+	for _, f := range op.Fields(op.Def.SelectionSet, vars, s.RootType(op.Type)) {
+		root, err := p.root(f)
+		if err != nil {
+			return nil, err
+		}
+		out.Fields = append(out.Fields, root)
+	}
+	return out, nil
+}
+
+type planner struct {
+	op     *operation.Operation
+	schema *schema.Schema
+	role   *access.Role
+	vars   map[string]any
+}
+
+// root plans one root field.
+func (p *planner) root(f *operation.Field) (plan.Field, error) {
+	out := plan.Field{Key: f.Key, Name: f.Name, Arguments: arguments(f)}
+	path := "$.selectionSet." + f.Key
+	switch f.Name {
+	case "__typename":
+		name, err := json.Marshal(p.schema.RootType(p.op.Type))
+		out.Constant = name
+		return out, err
+	case "__schema", "__type":
+		text, err := p.op.Introspect(p.schema, f, p.vars)
+		out.Constant = text
+		return out, err
+	case schema.NoQueriesField:
+		out.Constant = []byte(`"` + schema.NoQueriesMessage + `"`)
+		return out, nil
+	}
+	root, ok := p.schema.Root(p.op.Type, f.Name)
+	if !ok { // validated before
+		return out, errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", f.Name, p.schema.RootType(p.op.Type)).At(path)
+	}
+	var err error
+	if root.Action != nil {
+		out.Resource = plan.Resource{Kind: "action", Name: root.Action.Name}
+		out.Action, err = p.action(root.Action, f, path)
+		return out, err
+	}
+	err = p.tableRoot(&out, root, f, path)
+	out.Resource = plan.Resource{
+		Kind: "table", Source: root.Table.Source, Schema: root.Table.Name.Schema, Name: root.Table.Name.Name,
+		Columns: columnsOf(out),
+	}
+	return out, err
+}
+
+func (p *planner) tableRoot(out *plan.Field, root schema.RootField, f *operation.Field, path string) (err error) {
+	switch root.Kind {
+	case schema.Select:
+		out.Select, err = p.list(root.Table, f, path)
+	case schema.SelectByPK:
+		out.Select, err = p.byPK(root.Table, f, path)
+	case schema.Insert, schema.InsertOne:
+		out.Insert, err = p.insert(root.Table, f, path, root.Kind == schema.InsertOne)
+	case schema.Update, schema.UpdateByPK:
+		out.Update, err = p.update(root.Table, f, path, root.Kind == schema.UpdateByPK)
+	case schema.Delete, schema.DeleteByPK:
+		out.Delete, err = p.delete(root.Table, f, path, root.Kind == schema.DeleteByPK)
+	default:
+		err = errcode.New(errcode.NotSupported, "field '%s' is not supported by this version", f.Name).At(path)
+	}
+	return err
+}
+
+// columnsOf lists the columns of the root table that a field touches, for
+// policies and the audit.
+func columnsOf(f plan.Field) []string {
+	var names []string
+	read := func(output []plan.Output) {
+		for _, o := range output {
+			if o.Column != nil {
+				names = append(names, o.Column.Name)
+			}
+		}
+	}
+	answer := func(r plan.Returning) {
+		for _, m := range r.Members {
+			read(m.Rows)
+		}
+	}
+	switch {
+	case f.Select != nil:
+		read(f.Select.Output)
+	case f.Insert != nil:
+		for _, c := range f.Insert.Columns {
+			names = append(names, c.Name)
+		}
+		answer(f.Insert.Returning)
+	case f.Update != nil:
+		for _, a := range f.Update.Set {
+			names = append(names, a.Column.Name)
+		}
+		answer(f.Update.Returning)
+	case f.Delete != nil:
+		answer(f.Delete.Returning)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// keyCondition compares all primary key columns with the arguments of a by_pk
+// field.
+func (p *planner) keyCondition(t *model.Table, value func(name string) (input, bool), path string) (filter.Expr, error) {
+	var all filter.And
+	for _, c := range t.PrimaryKey {
+		in, ok := value(c.Name)
+		if !ok || in.null() {
+			return nil, unexpectedNull(c.Scalar, path+"."+c.Name)
+		}
+		v, err := in.param(c.Type, path+"."+c.Name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, filter.Compare{Left: filter.Column{Name: c.StoredName(), Type: c.Type}, Op: filter.Eq, Right: v})
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return all, nil
+}

@@ -1,0 +1,216 @@
+// Package source talks to a tenant's Postgres: pools, transactions, timeouts,
+// and SQLSTATE turned into public errors. It runs the statements that the
+// executor brings; it neither knows plans nor writes SQL of its own, but for
+// probing a database.
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Bound is a statement ready to run. An argument is a string in Postgres's text
+// form, or nil for NULL.
+type Bound struct {
+	SQL  string
+	Args []any
+}
+
+// Source is one database of a project: a share in a pool. Safe for concurrent
+// use; projects on the same database share the pool.
+type Source struct{ pool *pool }
+
+// Query runs statements that each yield one row with one JSON column, in one
+// round trip, outside a transaction. The results are owned by the caller. A
+// connection that turns out dead is tried once more: reads have no effects.
+func (s *Source) Query(ctx context.Context, statements []Bound) ([][]byte, error) {
+	out, err := s.query(ctx, statements)
+	if err != nil && connectionLost(err) && ctx.Err() == nil {
+		out, err = s.query(ctx, statements)
+	}
+	return out, mapError(ctx, err)
+}
+
+func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error) {
+	p, err := s.pool.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(statements) == 1 {
+		rows, err := p.Query(ctx, statements[0].SQL, statements[0].Args...)
+		if err != nil {
+			return nil, err
+		}
+		value, err := oneValue(rows)
+		return [][]byte{value}, err
+	}
+	batch := &pgx.Batch{}
+	for _, st := range statements {
+		batch.Queue(st.SQL, st.Args...)
+	}
+	results := p.SendBatch(ctx, batch)
+	out := make([][]byte, 0, len(statements))
+	for range statements {
+		rows, err := results.Query()
+		if err != nil {
+			return nil, errors.Join(err, results.Close())
+		}
+		value, err := oneValue(rows)
+		if err != nil {
+			return nil, errors.Join(err, results.Close())
+		}
+		out = append(out, value)
+	}
+	return out, results.Close()
+}
+
+// oneValue copies the first column of the only row; SQL NULL is JSON null.
+func oneValue(rows pgx.Rows) ([]byte, error) {
+	defer rows.Close()
+	value := []byte("null")
+	if rows.Next() {
+		if raw := rows.RawValues()[0]; raw != nil {
+			value = append(make([]byte, 0, len(raw)), raw...)
+		}
+	}
+	rows.Close()
+	return value, rows.Err()
+}
+
+// Keyed runs a statement that yields rows of an ordinal (from 1) and JSON, and
+// returns the JSON by ordinal − 1; n is how many ordinals there are.
+func (s *Source) Keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
+	out, err := s.keyed(ctx, st, n)
+	if err != nil && connectionLost(err) && ctx.Err() == nil {
+		out, err = s.keyed(ctx, st, n)
+	}
+	return out, mapError(ctx, err)
+}
+
+func (s *Source) keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
+	p, err := s.pool.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := p.Query(ctx, st.SQL, st.Args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := make([][]byte, n)
+	for rows.Next() {
+		var ordinal int64
+		var value []byte
+		if err := rows.Scan(&ordinal, &value); err != nil {
+			return nil, err
+		}
+		if ordinal < 1 || ordinal > int64(n) {
+			return nil, fmt.Errorf("join answered ordinal %d of %d", ordinal, n)
+		}
+		if value == nil {
+			value = []byte("null")
+		}
+		out[ordinal-1] = value
+	}
+	return out, rows.Err()
+}
+
+// Tx is a transaction on a source.
+type Tx struct{ tx pgx.Tx }
+
+// Transaction runs f in one transaction: commit when f returns nil, else
+// rollback. The error of f comes back unchanged.
+func (s *Source) Transaction(ctx context.Context, f func(context.Context, *Tx) error) error {
+	p, err := s.pool.open(ctx)
+	if err != nil {
+		return mapError(ctx, err)
+	}
+	tx, err := p.Begin(ctx)
+	if err != nil && connectionLost(err) && ctx.Err() == nil {
+		tx, err = p.Begin(ctx) // nothing was sent that had an effect
+	}
+	if err != nil {
+		return mapError(ctx, err)
+	}
+	defer rollback(tx)
+	if err := f(ctx, &Tx{tx}); err != nil {
+		return err
+	}
+	return mapError(ctx, tx.Commit(ctx))
+}
+
+// rollback ends tx even when the request's own deadline has passed; after a
+// commit it does nothing.
+func rollback(tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = tx.Rollback(ctx) // the connection is closed if this fails
+}
+
+// Write runs a mutation's statement: JSON, and whether its check held.
+func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, checked bool, err error) {
+	rows, err := t.tx.Query(ctx, st.SQL, st.Args...)
+	if err != nil {
+		return nil, false, mapError(ctx, err)
+	}
+	defer rows.Close()
+	value = []byte("null")
+	if rows.Next() {
+		if err := rows.Scan(&value, &checked); err != nil {
+			return nil, false, mapError(ctx, err)
+		}
+		if value == nil {
+			value = []byte("null")
+		}
+	}
+	rows.Close()
+	return value, checked, mapError(ctx, rows.Err())
+}
+
+// Stat is what the pool of a source is doing.
+type Stat struct {
+	InUse, Idle, Max int32
+	Waits            int64
+	WaitTime         time.Duration
+}
+
+// Stat reports on the pool; zeros before it was first used.
+func (s *Source) Stat() Stat {
+	p := s.pool.current()
+	if p == nil {
+		return Stat{}
+	}
+	st := p.Stat()
+	return Stat{
+		InUse: st.AcquiredConns(), Idle: st.IdleConns(), Max: st.MaxConns(),
+		Waits: st.EmptyAcquireCount(), WaitTime: st.AcquireDuration(),
+	}
+}
+
+// Close gives up this share of the pool; the last share closes it.
+func (s *Source) Close() { s.pool.release() }
+
+// connectionLost reports an error of the connection rather than of the
+// statement, such as a server that was restarted.
+func connectionLost(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "57P01" || pg.Code == "57P02"
+	}
+	var connect *pgconn.ConnectError
+	return !errors.As(err, &connect) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
+		!errors.Is(err, errPoolTimeout) && (pgconn.SafeToRetry(err) || isNetwork(err))
+}
+
+// Pgx gives the pool to the rooms that speak pgx themselves: introspection and
+// run_sql.
+func (s *Source) Pgx(ctx context.Context) (*pgxpool.Pool, error) {
+	p, err := s.pool.open(ctx)
+	return p, mapError(ctx, err)
+}
