@@ -13,7 +13,7 @@ import "encoding/json"
 // default values are left out.
 type Document struct {
 	Version          int                  `json:"version"`
-	Sources          []Source             `json:"sources"`
+	Sources          []Source             `json:"sources" required:"false"`
 	RemoteSchemas    []json.RawMessage    `json:"remote_schemas,omitempty"`
 	Actions          []Action             `json:"actions,omitempty"`
 	CustomTypes      *CustomTypes         `json:"custom_types,omitempty"`
@@ -38,7 +38,7 @@ type Source struct {
 	Customization json.RawMessage     `json:"customization,omitempty"`
 	QueryTags     json.RawMessage     `json:"query_tags,omitempty"`
 	HealthCheck   json.RawMessage     `json:"health_check,omitempty"`
-	Tables        []Table             `json:"tables"`
+	Tables        []Table             `json:"tables" required:"false"`
 	Functions     []json.RawMessage   `json:"functions,omitempty"`
 	NativeQueries []json.RawMessage   `json:"native_queries,omitempty"`
 	LogicalModels []json.RawMessage   `json:"logical_models,omitempty"`

@@ -23,6 +23,9 @@ type Model struct {
 	Roles []string
 	// Inconsistencies are the objects that were left out, and why.
 	Inconsistencies []Inconsistency
+	// Warnings are what the database has and GraphQL can't show, such as columns
+	// whose names are no GraphQL names. The project is consistent all the same.
+	Warnings []Inconsistency
 	// Catalogs by source name, as resolved against.
 	Catalogs map[string]*catalog.Catalog
 	// Metadata is the document that was resolved. Read only.
@@ -65,7 +68,9 @@ type Table struct {
 	Deletable     bool
 	// Metadata of this table. Read only.
 	Metadata *metadata.Table
-	Catalog  *catalog.Table
+	// Pointer is the table's place in the document, as $.sources[0].tables[1].
+	Pointer string
+	Catalog *catalog.Table
 
 	columns       map[string]*Column // by GraphQL name
 	stored        map[string]*Column // by database name
@@ -75,7 +80,8 @@ type Table struct {
 // Column finds a column by its GraphQL name.
 func (t *Table) Column(name string) (*Column, bool) { c, ok := t.columns[name]; return c, ok }
 
-// Stored finds a column by its database name.
+// Stored finds a column by its database name, also one that has no GraphQL name
+// and is therefore not among Columns: its Name is empty.
 func (t *Table) Stored(name string) (*Column, bool) { c, ok := t.stored[name]; return c, ok }
 
 // Relationship finds a relationship by its name.
@@ -102,6 +108,11 @@ type Column struct {
 	Comment string
 	// Scalar is the GraphQL type of an element: Int, String, uuid, …
 	Scalar string
+	// Base is the column's type with all domains looked through: what decides on
+	// operators. A domain over an array is an array here.
+	Base catalog.TypeRef
+	// Category is pg_type.typcategory of Base's element: "N" numeric, "S" string.
+	Category string
 	catalog.Column
 }
 
@@ -109,7 +120,7 @@ type Column struct {
 func (c *Column) StoredName() string { return c.Column.Name }
 
 // List reports whether the GraphQL type is a list.
-func (c *Column) List() bool { return c.Type.Array() }
+func (c *Column) List() bool { return c.Base.Array() }
 
 // Relationship joins a table to another of the same source.
 type Relationship struct {

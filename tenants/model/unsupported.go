@@ -1,0 +1,127 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"tenantry/tenants/metadata"
+)
+
+// reportUnsupported reports everything of the document that this version keeps
+// but does not serve, so that nothing is silently without effect.
+func (r *resolver) reportUnsupported() {
+	doc := r.model.Metadata
+	list := func(kind, what, pointer string, objects []json.RawMessage) {
+		for i, object := range objects {
+			r.unsupported(kind, what, fmt.Sprintf("%s[%d]", pointer, i), object)
+		}
+	}
+	list("remote_schema", "remote schemas", "$.remote_schemas", doc.RemoteSchemas)
+	list("cron_trigger", "cron triggers", "$.cron_triggers", doc.CronTriggers)
+	for i := range doc.InheritedRoles {
+		r.unsupported("inherited_role", "inherited roles", fmt.Sprintf("$.inherited_roles[%d]", i), encode(doc.InheritedRoles[i]))
+	}
+	for i := range doc.RESTEndpoints {
+		r.unsupported("rest_endpoint", "REST endpoints", fmt.Sprintf("$.rest_endpoints[%d]", i), encode(doc.RESTEndpoints[i]))
+	}
+	r.setting("network", "network settings", "$.network", doc.Network)
+	r.setting("metrics_config", "metrics settings", "$.metrics_config", doc.MetricsConfig)
+	r.setting("opentelemetry", "OpenTelemetry settings", "$.opentelemetry", doc.OpenTelemetry)
+	r.setting("backend_configs", "backend settings", "$.backend_configs", doc.BackendConfigs)
+	for i := range doc.Sources {
+		s, pointer := &doc.Sources[i], fmt.Sprintf("$.sources[%d]", i)
+		r.setting("source", "customizations of a source", pointer+".customization", s.Customization)
+		r.setting("source", "query tags", pointer+".query_tags", s.QueryTags)
+		r.setting("source", "health checks of a source", pointer+".health_check", s.HealthCheck)
+		r.setting("source", "connection templates", pointer+".configuration.connection_template", s.Configuration.ConnectionTemplate)
+		list("source", "read replicas", pointer+".configuration.read_replicas", s.Configuration.ReadReplicas)
+		list("source", "connection sets", pointer+".configuration.connection_set", s.Configuration.ConnectionSet)
+		list("function", "functions", pointer+".functions", s.Functions)
+		list("native_query", "native queries", pointer+".native_queries", s.NativeQueries)
+		list("logical_model", "logical models", pointer+".logical_models", s.LogicalModels)
+		for j := range s.Tables {
+			r.unsupportedOfTable(s.Name, &s.Tables[j], fmt.Sprintf("%s.tables[%d]", pointer, j))
+		}
+	}
+}
+
+func (r *resolver) unsupportedOfTable(source string, t *metadata.Table, pointer string) {
+	suffix := fmt.Sprintf(" in table %s in source %s", t.Table, source)
+	for _, list := range []struct {
+		kind, what, key string
+		objects         []json.RawMessage
+	}{
+		{"remote_relationship", "remote relationships", "remote_relationships", t.RemoteRelationships},
+		{"computed_field", "computed fields", "computed_fields", t.ComputedFields},
+		{"event_trigger", "event triggers", "event_triggers", t.EventTriggers},
+	} {
+		for i, object := range list.objects {
+			r.report(Inconsistency{
+				Type: list.kind, Name: list.kind + " " + nameOf(object) + suffix, Definition: object,
+				Reason: NotSupported(list.what), Pointer: fmt.Sprintf("%s.%s[%d]", pointer, list.key, i),
+			})
+		}
+	}
+	if t.IsEnum {
+		r.report(Inconsistency{
+			Type: "table", Name: suffix[len(" in "):], Definition: t.Table,
+			Reason: NotSupported("enum tables"), Pointer: pointer + ".is_enum",
+		})
+	}
+	if !empty(t.ApolloFederation) {
+		r.report(Inconsistency{
+			Type: "table", Name: suffix[len(" in "):], Definition: t.Table,
+			Reason: NotSupported("Apollo federation settings"), Pointer: pointer + ".apollo_federation_config",
+		})
+	}
+}
+
+func (r *resolver) unsupported(kind, what, pointer string, object json.RawMessage) {
+	r.report(Inconsistency{Type: kind, Name: kind + " " + nameOf(object), Definition: object, Reason: NotSupported(what), Pointer: pointer})
+}
+
+// setting reports a setting that says something.
+func (r *resolver) setting(kind, what, pointer string, object json.RawMessage) {
+	if !empty(object) {
+		r.report(Inconsistency{Type: kind, Name: kind, Definition: object, Reason: NotSupported(what), Pointer: pointer})
+	}
+}
+
+func empty(object json.RawMessage) bool {
+	switch string(bytes.Join(bytes.Fields(object), nil)) {
+	case "", "null", "{}", "[]":
+		return true
+	}
+	return false
+}
+
+// nameOf is the name of an object that is not read otherwise.
+func nameOf(object json.RawMessage) string {
+	var named struct {
+		Name      string          `json:"name"`
+		Role      string          `json:"role_name"`
+		RootField string          `json:"root_field_name"`
+		Function  json.RawMessage `json:"function"`
+	}
+	// An object of another form has no name; it is reported all the same.
+	_ = json.Unmarshal(object, &named)
+	var function metadata.TableName
+	if named.Function != nil && function.UnmarshalJSON(named.Function) == nil {
+		return function.String()
+	}
+	for _, name := range []string{named.Name, named.Role, named.RootField} {
+		if name != "" {
+			return name
+		}
+	}
+	return "without a name"
+}
+
+func encode(object any) json.RawMessage {
+	text, err := json.Marshal(object)
+	if err != nil { // plain data always encodes
+		panic(err)
+	}
+	return text
+}
