@@ -1,0 +1,401 @@
+package operation
+
+import (
+	"strconv"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"tenantry/services/engine/schema"
+)
+
+// variable is a declared variable and how it is used.
+type variable struct {
+	def *ast.VariableDefinition
+	// at is where it is used first; nil when it is not.
+	at *path
+	// uses are the places that ask for more than the declared type.
+	uses []use
+	// bigInt is true when all its uses take a 64-bit integer for an Int.
+	bigInt bool
+}
+
+// use is a place that refuses values which the variable's type allows.
+type use struct {
+	at          *path
+	refusesNull bool
+	nonNegative bool
+	typ         *ast.Type
+}
+
+// validation walks an operation as it will be executed: the selections of one
+// response object together, fragments expanded. The schema has no abstract types,
+// so two fields of one key in one object always merge, and comparing them here
+// finds exactly the conflicts, in linear time, that the specification's pairwise
+// rule finds in quadratic.
+type validation struct {
+	op         *Operation
+	visited    int
+	checked    map[*ast.Field]bool
+	signatures map[*ast.Field]int
+	interned   map[string]int
+	directives map[*ast.Directive]bool
+}
+
+func validate(op *Operation) error {
+	v := &validation{op: op, checked: map[*ast.Field]bool{}, signatures: map[*ast.Field]int{},
+		interned: map[string]int{}, directives: map[*ast.Directive]bool{}}
+	for _, d := range op.Def.VariableDefinitions {
+		if op.variables[d.Variable] != nil {
+			return invalid("$", "multiple definitions for variable %q", d.Variable)
+		}
+		op.variables[d.Variable] = &variable{def: d, bigInt: true}
+		if err := v.checkDirectives(d.Directives, ast.LocationVariableDefinition, nil); err != nil {
+			return err
+		}
+	}
+	if err := v.operation(); err != nil {
+		return err
+	}
+	for _, d := range op.Def.VariableDefinitions {
+		if err := v.variableDefinition(d); err != nil {
+			return err
+		}
+	}
+	return rules(op)
+}
+
+func (v *validation) operation() error {
+	op := v.op
+	location := map[ast.Operation]ast.DirectiveLocation{ast.Query: ast.LocationQuery,
+		ast.Mutation: ast.LocationMutation, ast.Subscription: ast.LocationSubscription}[op.Type]
+	if err := v.checkDirectives(op.Def.Directives, location, nil); err != nil {
+		return err
+	}
+	rootName := rootNames[op.Type]
+	groups, err := v.collect([]ast.SelectionSet{op.Def.SelectionSet}, rootName, nil)
+	if err != nil {
+		return err
+	}
+	if len(groups) > MaxRootFields {
+		return invalid("$.query", "the operation has %d root fields, at most %d are allowed", len(groups), MaxRootFields)
+	}
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.nodes[0].Name
+	}
+	root := op.schema.RootDefinition(op.Type, names)
+	switch {
+	case root != nil:
+	case op.Type == ast.Mutation:
+		return invalid("$", "no mutations exist")
+	default:
+		return invalid("$", "no subscriptions exist")
+	}
+	op.types[root.Name] = root
+	return v.groups(root, groups, nil, 0)
+}
+
+var rootNames = map[ast.Operation]string{ast.Query: schema.QueryRoot, ast.Mutation: schema.MutationRoot}
+
+// group is the fields of one response key.
+type group struct {
+	key   string
+	nodes []*ast.Field
+}
+
+// collect groups the fields of selection sets that make one object.
+func (v *validation) collect(sets []ast.SelectionSet, typeName string, at *path) ([]*group, error) {
+	c := collector{validation: v, typeName: typeName, at: at, index: map[string]*group{}}
+	for _, set := range sets {
+		if err := c.add(set); err != nil {
+			return nil, err
+		}
+	}
+	return c.groups, nil
+}
+
+type collector struct {
+	*validation
+	typeName string
+	at       *path
+	groups   []*group
+	index    map[string]*group
+	spread   map[string]bool
+}
+
+func (c *collector) add(set ast.SelectionSet) error {
+	for _, s := range set {
+		if c.visited++; c.visited > MaxSelections {
+			return invalid("$.query", "the operation selects more than %d fields", MaxSelections)
+		}
+		switch s := s.(type) {
+		case *ast.Field:
+			g := c.index[s.Alias]
+			if g == nil {
+				g = &group{key: s.Alias}
+				c.index[s.Alias] = g
+				c.groups = append(c.groups, g)
+			}
+			g.nodes = append(g.nodes, s)
+		case *ast.InlineFragment:
+			if err := c.checkDirectives(s.Directives, ast.LocationInlineFragment, c.at); err != nil {
+				return err
+			}
+			if err := c.condition(s.TypeCondition); err != nil {
+				return err
+			}
+			if err := c.add(s.SelectionSet); err != nil {
+				return err
+			}
+		case *ast.FragmentSpread:
+			if err := c.addSpread(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *collector) addSpread(s *ast.FragmentSpread) error {
+	if err := c.checkDirectives(s.Directives, ast.LocationFragmentSpread, c.at); err != nil {
+		return err
+	}
+	if c.spread[s.Name] {
+		return nil
+	}
+	if c.spread == nil {
+		c.spread = map[string]bool{}
+	}
+	c.spread[s.Name] = true
+	f := c.op.fragments[s.Name]
+	if len(f.VariableDefinition) > 0 {
+		return invalid("$.query", "the fragment definition '%s' declares variables", f.Name)
+	}
+	if err := c.checkDirectives(f.Directives, ast.LocationFragmentDefinition, c.at); err != nil {
+		return err
+	}
+	if err := c.condition(f.TypeCondition); err != nil {
+		return err
+	}
+	return c.add(f.SelectionSet)
+}
+
+// condition checks a fragment's type: without abstract types it has to be the
+// type of the object.
+func (c *collector) condition(typeName string) error {
+	if typeName == "" || typeName == c.typeName {
+		return nil
+	}
+	return invalid((&path{c.at, ".selectionSet"}).String(),
+		"a fragment on type '%s' cannot be spread where type '%s' is selected", typeName, c.typeName)
+}
+
+// groups checks the fields of one object of type parent.
+func (v *validation) groups(parent *ast.Definition, groups []*group, at *path, depth int) error {
+	for _, g := range groups {
+		if err := v.group(parent, g, at, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *validation) group(parent *ast.Definition, g *group, at *path, depth int) error {
+	first := g.nodes[0]
+	at = at.selection(first.Name)
+	def := fieldDefinition(parent, first.Name)
+	if def == nil {
+		return invalid(at.String(), "field '%s' not found in type: '%s'", first.Name, parent.Name)
+	}
+	var sets []ast.SelectionSet
+	for _, n := range g.nodes {
+		if n.Name != first.Name {
+			return invalid(at.String(), "selection of both '%s' and '%s' specify the same response name, '%s'", first.Name, n.Name, g.key)
+		}
+		if err := v.field(parent, def, n, at); err != nil {
+			return err
+		}
+		if n != first && v.signature(n) != v.signature(first) {
+			return invalid(at.String(), "inconsistent arguments between multiple selections of field '%s'", first.Name)
+		}
+		if len(n.SelectionSet) > 0 {
+			sets = append(sets, n.SelectionSet)
+		}
+	}
+	target := v.touch(def.Type.Name())
+	switch {
+	case target == nil:
+		return invalid(at.String(), "field '%s' not found in type: '%s'", first.Name, parent.Name)
+	case target.IsLeafType() && len(sets) > 0:
+		return invalid(at.String(), "unexpected subselection set for non-object field")
+	case target.IsLeafType():
+		return nil
+	case len(sets) == 0:
+		return invalid(at.String(), "missing selection set for '%s'", first.Name)
+	}
+	if depth == 0 && (first.Name == "__schema" || first.Name == "__type") {
+		depth = exempt
+	}
+	if depth != exempt {
+		depth++
+		v.op.Measure.Nodes += len(sets)
+		v.op.Measure.Depth = max(v.op.Measure.Depth, depth)
+	}
+	groups, err := v.collect(sets, target.Name, at)
+	if err != nil {
+		return err
+	}
+	return v.groups(target, groups, at, depth)
+}
+
+// exempt is the depth below __schema and __type, which limits do not count.
+const exempt = -1
+
+var typename = &ast.FieldDefinition{Name: "__typename", Type: ast.NonNullNamedType("String", nil)}
+
+func fieldDefinition(parent *ast.Definition, name string) *ast.FieldDefinition {
+	if name == typename.Name {
+		return typename
+	}
+	return parent.Fields.ForName(name)
+}
+
+// touch finds a definition and keeps it for the rules.
+func (v *validation) touch(name string) *ast.Definition {
+	if d := v.op.types[name]; d != nil {
+		return d
+	}
+	d := v.op.schema.Definition(name)
+	if d != nil {
+		v.op.types[name] = d
+	}
+	return d
+}
+
+// field checks a field's arguments and directives, once however often its
+// fragment is spread: a fragment stands on one type.
+func (v *validation) field(parent *ast.Definition, def *ast.FieldDefinition, n *ast.Field, at *path) error {
+	if v.checked[n] {
+		return nil
+	}
+	v.checked[n] = true
+	n.Definition, n.ObjectDefinition = def, parent
+	if err := v.checkDirectives(n.Directives, ast.LocationField, at); err != nil {
+		return err
+	}
+	given := make(map[string]bool, len(n.Arguments))
+	for _, a := range n.Arguments {
+		arg := def.Arguments.ForName(a.Name)
+		switch {
+		case arg == nil:
+			return invalid(at.String(), "'%s' has no argument named '%s'", n.Name, a.Name)
+		case given[a.Name]:
+			return invalid(at.String(), "'%s' has several arguments named '%s'", n.Name, a.Name)
+		}
+		given[a.Name] = true
+		place := place{at: at.key("args").key(a.Name), nonNegative: schema.NonNegative(arg), bigInt: schema.TakesBigInt(arg), hasDefault: arg.DefaultValue != nil}
+		if err := v.value(a.Value, arg.Type, place); err != nil {
+			return err
+		}
+	}
+	for _, arg := range def.Arguments {
+		if arg.Type.NonNull && arg.DefaultValue == nil && !given[arg.Name] {
+			return invalid(at.key("args").key(arg.Name).String(), "missing required field '%s'", arg.Name)
+		}
+	}
+	return nil
+}
+
+// signature is a number that two fields share exactly when their arguments are equal.
+func (v *validation) signature(n *ast.Field) int {
+	if id, ok := v.signatures[n]; ok {
+		return id
+	}
+	var p printer
+	p.arguments(sortedArguments(n.Arguments))
+	text := p.String()
+	id, ok := v.interned[text]
+	if !ok {
+		id = len(v.interned) + 1
+		v.interned[text] = id
+	}
+	v.signatures[n] = id
+	return id
+}
+
+// checkDirectives allows include and skip on selections and cached on queries.
+func (v *validation) checkDirectives(list ast.DirectiveList, location ast.DirectiveLocation, at *path) error {
+	var seen map[string]bool
+	for _, d := range list {
+		if v.directives[d] {
+			continue
+		}
+		v.directives[d] = true
+		def := schema.Directives()[d.Name]
+		if def == nil {
+			return invalid(at.String(), "directive '%s' is not defined in the schema", d.Name)
+		}
+		allowed := false
+		for _, l := range def.Locations {
+			allowed = allowed || l == location
+		}
+		if !allowed {
+			return invalid(at.String(), "directive '%s' is not allowed here", d.Name)
+		}
+		if seen[d.Name] {
+			return invalid(at.String(), "the following directives are used more than once: ['%s']", d.Name)
+		}
+		if seen == nil {
+			seen = map[string]bool{}
+		}
+		seen[d.Name] = true
+		if err := v.directive(def, d, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *validation) directive(def *ast.DirectiveDefinition, d *ast.Directive, at *path) error {
+	at = at.key("directives").key(d.Name)
+	given := map[string]bool{}
+	for _, a := range d.Arguments {
+		arg := def.Arguments.ForName(a.Name)
+		if arg == nil || given[a.Name] {
+			return invalid(at.String(), "'%s' has no argument named '%s'", d.Name, a.Name)
+		}
+		given[a.Name] = true
+		if err := v.value(a.Value, arg.Type, place{at: at.key(a.Name), hasDefault: arg.DefaultValue != nil}); err != nil {
+			return err
+		}
+	}
+	for _, arg := range def.Arguments {
+		if arg.Type.NonNull && arg.DefaultValue == nil && !given[arg.Name] {
+			return invalid(at.key(arg.Name).String(), "missing required field '%s'", arg.Name)
+		}
+	}
+	return nil
+}
+
+func (v *validation) variableDefinition(d *ast.VariableDefinition) error {
+	t := v.touch(d.Type.Name())
+	at := (&path{}).key("variables").key(d.Variable)
+	switch {
+	case t == nil:
+		return invalid(at.String(), "variable '%s' is declared as '%s', a type that does not exist", d.Variable, d.Type)
+	case !t.IsInputType():
+		return invalid(at.String(), "variable '%s' is declared as '%s', which is not an input type", d.Variable, d.Type)
+	case d.DefaultValue == nil:
+		return nil
+	}
+	if d.DefaultValue.Kind == ast.NullValue && !d.Type.NonNull {
+		return nil
+	}
+	p := place{at: at}
+	if use := v.op.variables[d.Variable]; use.at != nil {
+		p.bigInt = use.bigInt
+	}
+	return v.value(d.DefaultValue, d.Type, p)
+}
+
+func index(at *path, i int) *path { return &path{at, "[" + strconv.Itoa(i) + "]"} }

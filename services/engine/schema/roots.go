@@ -1,0 +1,263 @@
+package schema
+
+import (
+	"fmt"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"tenantry/tenants/model"
+)
+
+// Kind of a root field.
+type Kind string
+
+// The kinds of root fields (contracts §1.3).
+const (
+	Select      Kind = "select"
+	SelectByPK  Kind = "select_by_pk"
+	Insert      Kind = "insert"
+	InsertOne   Kind = "insert_one"
+	Update      Kind = "update"
+	UpdateByPK  Kind = "update_by_pk"
+	Delete      Kind = "delete"
+	DeleteByPK  Kind = "delete_by_pk"
+	ActionField Kind = "action"
+	// Placebo is no_queries_available: always null.
+	Placebo Kind = "placebo"
+	// Meta is __typename, __schema or __type.
+	Meta Kind = "meta"
+)
+
+// RootField is what a field of a root type means.
+type RootField struct {
+	Kind Kind
+	// Table of every kind but actions and meta fields.
+	Table *model.Table
+	// Action of an action.
+	Action *model.Action
+}
+
+// tableRoot describes one root field of a table.
+type tableRoot struct {
+	kind    Kind
+	field   func(*model.RootFields) model.RootField
+	visible func(*Schema, *model.Table) bool
+	about   string
+	build   func(*Schema, *model.Table) (*ast.Type, ast.ArgumentDefinitionList)
+}
+
+var queryRoots, mutationRoots []tableRoot
+
+func init() { // literals would refer to themselves through the builders
+	queryRoots = []tableRoot{
+		{Select, func(r *model.RootFields) model.RootField { return r.Select },
+			func(s *Schema, t *model.Table) bool { return s.selectable(t) && s.role.Table(t).Select.Roots.Select },
+			"fetch data from the table: %q",
+			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return nonNullListOf(t.Type), selectArguments(t)
+			}},
+		{SelectByPK, func(r *model.RootFields) model.RootField { return r.SelectByPK },
+			func(s *Schema, t *model.Table) bool {
+				return s.keyVisible(t) && s.role.Table(t).Select.Roots.SelectByPK
+			},
+			"fetch data from the table: %q using primary key columns",
+			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return named(t.Type), keyArguments(t)
+			}},
+	}
+	mutationRoots = []tableRoot{
+		{Insert, func(r *model.RootFields) model.RootField { return r.Insert },
+			func(s *Schema, t *model.Table) bool { _, ok := s.insertable(t); return ok },
+			"insert data into the table: %q",
+			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return named(MutationResponse(t)), s.insertArguments(t, Objects, nonNullListOf(t.Type+insertInputSuffix))
+			}},
+		{InsertOne, func(r *model.RootFields) model.RootField { return r.InsertOne },
+			func(s *Schema, t *model.Table) bool { _, ok := s.insertable(t); return ok && s.selectable(t) },
+			"insert a single row into the table: %q",
+			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return named(t.Type), s.insertArguments(t, Object, nonNull(t.Type+insertInputSuffix))
+			}},
+		{Update, func(r *model.RootFields) model.RootField { return r.Update },
+			func(s *Schema, t *model.Table) bool { _, ok := s.updatable(t); return ok },
+			"update data of the table: %q",
+			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return named(MutationResponse(t)), sortArguments(append(s.updateArguments(t), whereArgument(t)))
+			}},
+		{UpdateByPK, func(r *model.RootFields) model.RootField { return r.UpdateByPK },
+			func(s *Schema, t *model.Table) bool { _, ok := s.updatable(t); return ok && s.keyVisible(t) },
+			"update single row of the table: %q",
+			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return named(t.Type), sortArguments(append(s.updateArguments(t),
+					&ast.ArgumentDefinition{Name: PKColumns, Type: nonNull(t.Type + pkColumnsInputSuffix)}))
+			}},
+		{Delete, func(r *model.RootFields) model.RootField { return r.Delete },
+			(*Schema).deletable,
+			"delete data from the table: %q",
+			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return named(MutationResponse(t)), ast.ArgumentDefinitionList{whereArgument(t)}
+			}},
+		{DeleteByPK, func(r *model.RootFields) model.RootField { return r.DeleteByPK },
+			func(s *Schema, t *model.Table) bool { return s.deletable(t) && s.keyVisible(t) },
+			"delete single row from the table: %q",
+			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return named(t.Type), keyArguments(t)
+			}},
+	}
+}
+
+func whereArgument(t *model.Table) *ast.ArgumentDefinition {
+	return &ast.ArgumentDefinition{Name: Where, Description: "filter the rows which have to be affected", Type: nonNull(t.Type + boolExpSuffix)}
+}
+
+func keyArguments(t *model.Table) ast.ArgumentDefinitionList {
+	var args ast.ArgumentDefinitionList
+	for _, c := range t.PrimaryKey {
+		args = append(args, &ast.ArgumentDefinition{Name: c.Name, Description: c.Comment, Type: must(columnType(c))})
+	}
+	return sortArguments(args)
+}
+
+func (s *Schema) insertArguments(t *model.Table, name string, rows *ast.Type) ast.ArgumentDefinitionList {
+	args := ast.ArgumentDefinitionList{{Name: name, Description: "the rows to be inserted", Type: rows}}
+	if s.upsertable(t) {
+		args = append(args, &ast.ArgumentDefinition{Name: OnConflict, Description: "upsert condition", Type: named(t.Type + onConflictSuffix)})
+	}
+	return args
+}
+
+func (r tableRoot) definition(s *Schema, t *model.Table) *ast.FieldDefinition {
+	f := r.field(&t.Root)
+	d := &ast.FieldDefinition{Name: f.Name, Description: f.Comment}
+	if d.Description == "" {
+		d.Description = fmt.Sprintf(r.about, t.Name.Name)
+	}
+	d.Type, d.Arguments = r.build(s, t)
+	return d
+}
+
+func rootsOf(op ast.Operation) []tableRoot {
+	switch op {
+	case ast.Query:
+		return queryRoots
+	case ast.Mutation:
+		return mutationRoots
+	}
+	return nil
+}
+
+// Root says what a root field means; false when the role has no such field.
+func (s *Schema) Root(op ast.Operation, name string) (RootField, bool) {
+	if f, _, ok := s.findRoot(op, name); ok {
+		return f, true
+	}
+	switch {
+	case name == "__typename",
+		op == ast.Query && s.Introspection() && (name == "__schema" || name == "__type"):
+		return RootField{Kind: Meta}, true
+	case op == ast.Query && name == NoQueriesField && !s.any(ast.Query):
+		return RootField{Kind: Placebo}, true
+	}
+	return RootField{}, false
+}
+
+// findRoot searches instead of keeping an index: an index of all root fields
+// for every role of every project costs more than a few microseconds now and then.
+func (s *Schema) findRoot(op ast.Operation, name string) (RootField, tableRoot, bool) {
+	for _, t := range s.model.Tables {
+		for _, r := range rootsOf(op) {
+			if f := r.field(&t.Root); f.Name == name && name != "" && r.visible(s, t) {
+				return RootField{Kind: r.kind, Table: t}, r, true
+			}
+		}
+	}
+	for _, a := range s.model.Actions {
+		if a.Name == name && s.shows(a, op) {
+			return RootField{Kind: ActionField, Action: a}, tableRoot{}, true
+		}
+	}
+	return RootField{}, tableRoot{}, false
+}
+
+// RootDefinition is the root type of op with only the fields that are asked for
+// and exist (and the meta fields); nil when the role has no such root.
+func (s *Schema) RootDefinition(op ast.Operation, names []string) *ast.Definition {
+	var d *ast.Definition
+	switch {
+	case op == ast.Query:
+		d = &ast.Definition{Kind: ast.Object, Name: QueryRoot}
+	case op == ast.Mutation && s.any(ast.Mutation):
+		d = &ast.Definition{Kind: ast.Object, Name: MutationRoot}
+	default:
+		return nil
+	}
+	for _, name := range names {
+		if d.Fields.ForName(name) != nil {
+			continue
+		}
+		if f, r, ok := s.findRoot(op, name); ok && f.Table != nil {
+			d.Fields = append(d.Fields, r.definition(s, f.Table))
+		} else if ok {
+			d.Fields = append(d.Fields, actionField(f.Action))
+		} else if op == ast.Query && name == NoQueriesField && !s.any(op) {
+			d.Fields = append(d.Fields, noQueries)
+		}
+	}
+	if op == ast.Query && s.Introspection() {
+		d.Fields = append(d.Fields, builtin().introspection...)
+	}
+	return d
+}
+
+var noQueries = &ast.FieldDefinition{Name: NoQueriesField, Type: named("String"),
+	Description: NoQueriesMessage}
+
+// any reports whether the role has a root field of op.
+func (s *Schema) any(op ast.Operation) bool {
+	for _, t := range s.model.Tables {
+		for _, r := range rootsOf(op) {
+			if r.field(&t.Root).Name != "" && r.visible(s, t) {
+				return true
+			}
+		}
+	}
+	for _, a := range s.model.Actions {
+		if s.shows(a, op) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Schema) rootFields(op ast.Operation) ast.FieldList {
+	var fields ast.FieldList
+	for _, t := range s.model.Tables {
+		for _, r := range rootsOf(op) {
+			if r.field(&t.Root).Name != "" && r.visible(s, t) {
+				fields = append(fields, r.definition(s, t))
+			}
+		}
+	}
+	for _, a := range s.model.Actions {
+		if s.shows(a, op) {
+			fields = append(fields, actionField(a))
+		}
+	}
+	return sortFields(fields)
+}
+
+func (s *Schema) queryRoot() *ast.Definition {
+	d := &ast.Definition{Kind: ast.Object, Name: QueryRoot, Fields: s.rootFields(ast.Query)}
+	if len(d.Fields) == 0 {
+		d.Fields = ast.FieldList{noQueries}
+	}
+	return d
+}
+
+func (s *Schema) mutationRoot() *ast.Definition {
+	d := &ast.Definition{Kind: ast.Object, Name: MutationRoot, Description: "mutation root", Fields: s.rootFields(ast.Mutation)}
+	if len(d.Fields) == 0 {
+		return nil
+	}
+	return d
+}
