@@ -113,6 +113,8 @@ type Param struct {
 	Name string
 	// Path leads into a GraphQL variable's value: string keys and int indexes.
 	Path []any
+	// Items make up an array whose elements come from different places.
+	Items []Param
 	// Type that Postgres is told to read the value as.
 	Type catalog.TypeRef
 }
@@ -136,6 +138,8 @@ const (
 	Late
 	// Null: SQL NULL.
 	Null
+	// Array: the Items, as one array.
+	Array
 )
 
 // Op is a comparison operator of the dialect, without its leading underscore.

@@ -1,0 +1,279 @@
+package access
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tenantry/policy/filter"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/metadata"
+	"tenantry/tenants/model"
+)
+
+type rawJSON = json.RawMessage
+
+// compiler turns the rules of one permission into expressions. It collects all
+// mistakes; what it returns counts only if there are none.
+type compiler struct {
+	model    *model.Model
+	table    *model.Table // that the permission is on
+	problems []string
+}
+
+func (c *compiler) fail(path, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if path != "" {
+		message = path + ": " + message
+	}
+	c.problems = append(c.problems, message)
+}
+
+// rule compiles a filter or check.
+func (c *compiler) rule(name string, text rawJSON) filter.Expr {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber() // numbers keep all their digits
+	var value any
+	if err := d.Decode(&value); err != nil {
+		c.fail(name, "expected a boolean expression")
+		return filter.False
+	}
+	return scope{compiler: c, table: c.table}.expression(value, name)
+}
+
+// scope is where an expression stands: the table whose row it is about, and how
+// many rows lie between it and the row of the permission's table.
+type scope struct {
+	*compiler
+	table *model.Table
+	depth int
+}
+
+func (s scope) where() string { return fmt.Sprintf("table %q", model.ShortName(s.table.Name)) }
+
+func (s scope) expression(value any, path string) filter.Expr {
+	object, ok := value.(map[string]any)
+	if !ok {
+		s.fail(path, "expected a boolean expression, an object")
+		return filter.False
+	}
+	all := filter.And{}
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		all = append(all, s.member(key, object[key], path+"."+key))
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all
+}
+
+func (s scope) member(key string, value any, path string) filter.Expr {
+	if value == nil {
+		s.fail(path, "unexpected null value")
+		return filter.False
+	}
+	switch key {
+	case "_and", "$and":
+		return filter.And(s.list(value, path))
+	case "_or", "$or":
+		return filter.Or(s.list(value, path))
+	case "_not", "$not":
+		return filter.Not{Of: s.expression(value, path)}
+	case "_exists", "$exists":
+		return s.exists(value, path)
+	}
+	if column, ok := s.table.Stored(key); ok {
+		return s.column(column, value, path)
+	}
+	if r, ok := s.table.Relationship(key); ok {
+		e := filter.Exists{Table: r.Target.Name}
+		for _, pair := range r.Mapping {
+			e.On = append(e.On, filter.Pair{Outer: pair.Local, Inner: pair.Remote})
+		}
+		e.Where = scope{compiler: s.compiler, table: r.Target, depth: s.depth + 1}.expression(value, path)
+		return e
+	}
+	if name, ok := strings.CutSuffix(key, "_aggregate"); ok {
+		if _, ok := s.table.Relationship(name); ok {
+			s.fail(path, "aggregates in rules are not supported by this version")
+			return filter.False
+		}
+	}
+	s.fail(path, "%q is neither a column nor a relationship of %s", key, s.where())
+	return filter.False
+}
+
+// list compiles the operands of _and and _or; a single object is wrapped.
+func (s scope) list(value any, path string) []filter.Expr {
+	items, ok := value.([]any)
+	if !ok {
+		return []filter.Expr{s.expression(value, path)}
+	}
+	all := make([]filter.Expr, len(items))
+	for i, item := range items {
+		all[i] = s.expression(item, fmt.Sprintf("%s[%d]", path, i))
+	}
+	return all
+}
+
+// exists compiles _exists: some row of any tracked table of the same source.
+func (s scope) exists(value any, path string) filter.Expr {
+	object, _ := value.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if key != "_table" && key != "_where" {
+			s.fail(path+"."+key, "unknown key; expected _table and _where")
+		}
+	}
+	text, err := json.Marshal(object["_table"])
+	var name metadata.TableName
+	if err == nil {
+		err = name.UnmarshalJSON(text)
+	}
+	if err != nil {
+		s.fail(path, "expected {_table, _where}")
+		return filter.False
+	}
+	target, ok := s.model.Table(s.table.Source, catalog.Name{Schema: name.Schema, Name: name.Name})
+	if !ok {
+		s.fail(path+"._table", "table %q is not tracked in source %q", name.String(), s.table.Source)
+		return filter.False
+	}
+	return filter.Exists{
+		Table: target.Name,
+		Where: scope{compiler: s.compiler, table: target, depth: s.depth + 1}.expression(object["_where"], path+"._where"),
+	}
+}
+
+// column compiles what is said of a column: an object of operators, or a bare
+// value, which means _eq.
+func (s scope) column(column *model.Column, value any, path string) filter.Expr {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return s.compare(column, "_eq", value, path)
+	}
+	all := filter.And{}
+	for _, op := range slices.Sorted(maps.Keys(object)) {
+		all = append(all, s.compare(column, op, object[op], path+"."+op))
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all
+}
+
+// columnOps are the operators whose right side is a column.
+var columnOps = map[string]filter.Op{
+	"ceq": filter.Eq, "cne": filter.Neq, "cneq": filter.Neq,
+	"cgt": filter.Gt, "cgte": filter.Gte, "clt": filter.Lt, "clte": filter.Lte,
+}
+
+// valueOps are the operators whose right side is a value.
+var valueOps = map[string]filter.Op{"ne": filter.Neq}
+
+func init() {
+	for _, op := range []filter.Op{
+		filter.Eq, filter.Neq, filter.Gt, filter.Gte, filter.Lt, filter.Lte, filter.In, filter.NotIn,
+		filter.Like, filter.NotLike, filter.ILike, filter.NotILike, filter.Similar, filter.NotSimilar,
+		filter.Regex, filter.NotRegex, filter.IRegex, filter.NotIRegex,
+		filter.Contains, filter.ContainedIn, filter.HasKey, filter.HasKeysAny, filter.HasKeysAll,
+	} {
+		valueOps[string(op)] = op
+	}
+}
+
+// laterOps are operators of the dialect that this version does not have.
+var laterOps = strings.Fields("cast st_contains st_crosses st_equals st_intersects st_3d_intersects st_overlaps " +
+	"st_touches st_within st_d_within st_3d_d_within st_intersects_rast st_intersects_nband_geom st_intersects_geom_nband " +
+	"ancestor ancestor_any descendant descendant_any matches matches_any matches_fulltext")
+
+func (s scope) compare(column *model.Column, spelling string, value any, path string) filter.Expr {
+	left := filter.Column{Name: column.StoredName(), Type: column.Type}
+	if value == nil {
+		s.fail(path, "unexpected null value for column %q of %s", left.Name, s.where())
+		return filter.False
+	}
+	name := ""
+	if strings.HasPrefix(spelling, "_") || strings.HasPrefix(spelling, "$") {
+		name = spelling[1:]
+	}
+	if name == "is_null" {
+		null, ok := value.(bool)
+		if !ok {
+			s.fail(path, "expected a boolean")
+		}
+		return filter.IsNull{Of: left, Negated: !null}
+	}
+	if op, ok := columnOps[name]; ok {
+		return s.compareColumns(left, op, value, path)
+	}
+	op, ok := valueOps[name]
+	switch {
+	case slices.Contains(laterOps, name):
+		s.fail(path, "the operator %q (column %q of %s) is not supported by this version", spelling, left.Name, s.where())
+	case !ok:
+		s.fail(path, "unknown operator %q for column %q of %s", spelling, left.Name, s.where())
+	case !fits(op, column):
+		s.fail(path, "the operator %q does not fit column %q of %s, which is of type %s", spelling, left.Name, s.where(), column.Type.Name)
+	case op == filter.In || op == filter.NotIn:
+		return s.membership(column, left, op, value, path)
+	default:
+		return filter.Compare{Left: left, Op: op, Right: s.param(operandType(op, column), value, path)}
+	}
+	return filter.False
+}
+
+// compareColumns compiles _ceq and its like: a column of the same row, or
+// ["$", column] of the row that the permission is about.
+func (s scope) compareColumns(left filter.Column, op filter.Op, value any, path string) filter.Expr {
+	of, up := s.table, 0
+	if list, ok := value.([]any); ok {
+		switch {
+		case len(list) == 2 && list[0] == "$":
+			of, up, value = s.compiler.table, s.depth, list[1]
+		case len(list) == 1:
+			value = list[0]
+		}
+	}
+	name, ok := value.(string)
+	if !ok {
+		s.fail(path, `expected a column or ["$", column]`)
+		return filter.False
+	}
+	right, ok := of.Stored(name)
+	if !ok {
+		s.fail(path, "column %q does not exist in table %q", name, model.ShortName(of.Name))
+		return filter.False
+	}
+	return filter.Compare{Left: left, Op: op, Right: filter.Column{Name: name, Type: right.Type, Up: up}}
+}
+
+// fits reports whether Postgres has the operator for the column's type.
+func fits(op filter.Op, column *model.Column) bool {
+	scalar := column.Base.Name
+	switch op {
+	case filter.Like, filter.NotLike, filter.ILike, filter.NotILike, filter.Similar, filter.NotSimilar,
+		filter.Regex, filter.NotRegex, filter.IRegex, filter.NotIRegex:
+		return column.Category == "S" && !column.List()
+	case filter.Contains, filter.ContainedIn:
+		return column.List() || scalar == "jsonb"
+	case filter.HasKey, filter.HasKeysAny, filter.HasKeysAll:
+		return scalar == "jsonb" && !column.List()
+	}
+	return scalar != "json" && scalar != "xml"
+}
+
+// operandType is the type of the right side.
+func operandType(op filter.Op, column *model.Column) catalog.TypeRef {
+	text := catalog.TypeRef{Schema: "pg_catalog", Name: "text"}
+	switch op {
+	case filter.HasKey:
+		return text
+	case filter.HasKeysAny, filter.HasKeysAll:
+		text.Dimensions = 1
+		return text
+	}
+	return column.Base
+}

@@ -1,0 +1,141 @@
+package filter
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"tenantry/tenants/catalog"
+)
+
+// String is an expression as people read it, for explain and golden files. It is
+// not SQL: parameters show where their value comes from.
+func String(e Expr) string {
+	var p printer
+	p.expr(e)
+	return p.String()
+}
+
+type printer struct{ strings.Builder }
+
+func (p *printer) expr(e Expr) {
+	switch e := e.(type) {
+	case nil:
+		p.WriteString("true")
+	case And:
+		p.list(e, " AND ", "true")
+	case Or:
+		p.list(e, " OR ", "false")
+	case Not:
+		p.WriteString("NOT (")
+		p.expr(e.Of)
+		p.WriteString(")")
+	case NotTrue:
+		p.WriteString("(")
+		p.expr(e.Of)
+		p.WriteString(") IS NOT TRUE")
+	case Compare:
+		p.operand(e.Left)
+		p.WriteString(" " + string(e.Op) + " ")
+		p.operand(e.Right)
+	case IsNull:
+		p.operand(e.Of)
+		if e.Negated {
+			p.WriteString(" IS NOT NULL")
+		} else {
+			p.WriteString(" IS NULL")
+		}
+	case Exists:
+		p.exists(e)
+	case Guard:
+		p.param(e.Param)
+	default:
+		fmt.Fprintf(p, "%#v", e)
+	}
+}
+
+func (p *printer) list(all []Expr, between, none string) {
+	if len(all) == 0 {
+		p.WriteString(none)
+		return
+	}
+	p.WriteString("(")
+	for i, e := range all {
+		if i > 0 {
+			p.WriteString(between)
+		}
+		p.expr(e)
+	}
+	p.WriteString(")")
+}
+
+func (p *printer) exists(e Exists) {
+	p.WriteString("EXISTS (" + quoted(e.Table.Schema) + "." + quoted(e.Table.Name))
+	for i, pair := range e.On {
+		if i == 0 {
+			p.WriteString(" ON ")
+		} else {
+			p.WriteString(" AND ")
+		}
+		p.WriteString("^." + quoted(pair.Outer) + " = " + quoted(pair.Inner))
+	}
+	p.WriteString(" WHERE ")
+	p.expr(e.Where)
+	p.WriteString(")")
+}
+
+func (p *printer) operand(o Operand) {
+	switch o := o.(type) {
+	case Column:
+		p.WriteString(strings.Repeat("^", o.Up))
+		if o.Up > 0 {
+			p.WriteString(".")
+		}
+		p.WriteString(quoted(o.Name))
+	case Param:
+		p.param(o)
+	default:
+		fmt.Fprintf(p, "%#v", o)
+	}
+}
+
+func (p *printer) param(v Param) {
+	switch v.From {
+	case Literal:
+		p.WriteString(strconv.Quote(v.Name))
+	case Session:
+		p.WriteString("session(" + v.Name + ")")
+	case Variable:
+		p.WriteString("$" + v.Name)
+		for _, step := range v.Path {
+			fmt.Fprintf(p, "[%v]", step)
+		}
+	case Late:
+		p.WriteString("late(" + v.Name + ")")
+	case Null:
+		p.WriteString("null")
+	}
+	p.WriteString("::" + typeString(v.Type))
+}
+
+func typeString(t catalog.TypeRef) string {
+	name := quoted(t.Name)
+	if t.Schema != "pg_catalog" && t.Schema != "" {
+		name = quoted(t.Schema) + "." + name
+	}
+	return name + strings.Repeat("[]", t.Dimensions)
+}
+
+// quoted is a name, in quotes unless it is plain.
+func quoted(name string) string {
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9' || i == 0) {
+			return strconv.Quote(name)
+		}
+	}
+	if name == "" {
+		return `""`
+	}
+	return name
+}
