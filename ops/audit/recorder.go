@@ -193,7 +193,7 @@ func (r *Recorder) run(ctx context.Context) {
 			pause = firstPause
 			continue
 		}
-		r.opt.Logger.Warn("audit events wait: the log is not reachable", "waiting", r.Stats().Queued, "error", err)
+		r.opt.Logger.Warn("audit events wait: the log is not reachable", "waiting", r.Stats().Queued, "error", err, "cause", errors.Unwrap(err))
 		// Not cut short by Flush: a log that is down is not helped by haste.
 		select {
 		case <-time.After(pause):
