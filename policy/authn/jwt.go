@@ -1,0 +1,163 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"tenantry/api/errcode"
+	"tenantry/api/session"
+	"tenantry/tenants/settings"
+)
+
+// tokenConfig is one entry of the token settings, compiled.
+type tokenConfig struct {
+	at     settings.JWTHeader
+	issuer string
+	parser *jwt.Parser
+	skew   time.Duration
+	// key finds the verification key of a token; exactly one of the two is set.
+	key    any
+	keys   *keySet
+	claims *claimsReader
+}
+
+func newTokenConfig(ctx context.Context, j settings.JWT, client *http.Client, logger *slog.Logger, now func() time.Time) (*tokenConfig, error) {
+	t := &tokenConfig{issuer: j.Issuer, skew: time.Duration(j.AllowedSkew) * time.Second}
+	if j.Header != nil {
+		t.at = *j.Header
+	}
+	methods := asymmetric
+	if j.JWKURL != "" {
+		t.keys = newKeySet(ctx, j.JWKURL, client, logger, now)
+	} else {
+		var err error
+		if t.key, methods, err = parseKey(j.Type, j.Key); err != nil {
+			return nil, err
+		}
+	}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(methods), jwt.WithJSONNumber(), jwt.WithTimeFunc(now), jwt.WithLeeway(t.skew),
+	}
+	if len(j.Audience) > 0 {
+		options = append(options, jwt.WithAudience(j.Audience...))
+	}
+	if j.Issuer != "" {
+		options = append(options, jwt.WithIssuer(j.Issuer))
+	}
+	t.parser = jwt.NewParser(options...)
+	var err error
+	t.claims, err = newClaimsReader(j)
+	return t, err
+}
+
+// token authenticates by the token settings. found is false when the request
+// has no token at any of the places.
+func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, found bool, err error) {
+	type candidate struct {
+		config int
+		text   string
+	}
+	var candidates []candidate
+	for i, t := range a.tokens {
+		text, present, err := locate(c.Headers, t.at)
+		if err != nil {
+			return session.Session{}, true, err
+		}
+		if !present {
+			continue
+		}
+		found = true
+		if t.issuer != "" && t.issuer != unverifiedIssuer(text) {
+			continue
+		}
+		candidates = append(candidates, candidate{i, text})
+	}
+	switch {
+	case !found:
+		return session.Session{}, false, nil
+	case len(candidates) == 0:
+		return session.Session{}, true, errcode.New(errcode.InvalidJWT, "Could not verify JWT: JWTNotInIssuer")
+	case len(candidates) > 1:
+		return session.Session{}, true, errcode.New(errcode.InvalidHeaders, "Could not verify JWT: Multiple JWTs found")
+	}
+	id, err := a.verified(ctx, candidates[0].config, candidates[0].text)
+	if err != nil {
+		return session.Session{}, true, err
+	}
+	role, err := chooseRole(c.Headers, id.roles, id.standard)
+	if err != nil {
+		return session.Session{}, true, err
+	}
+	variables := maps.Clone(id.variables)
+	variables[session.RoleVariable] = role
+	return session.Session{Role: role, Variables: variables, Auth: session.AuthJWT, Actor: id.subject}, true, nil
+}
+
+// verified returns what a token says once its signature and times hold. Tokens
+// that did are remembered for a short while, never beyond their expiry.
+func (a *Authenticator) verified(ctx context.Context, config int, text string) (*identity, error) {
+	key := cacheKey(config, text)
+	now := a.now()
+	if id := a.cache.get(key, now); id != nil {
+		return id, nil
+	}
+	t := a.tokens[config]
+	claims := jwt.MapClaims{}
+	if _, err := t.parser.ParseWithClaims(text, claims, t.keyfunc(ctx)); err != nil {
+		return nil, errcode.New(errcode.InvalidJWT, "Could not verify JWT: %s", reason(err)).Because(err)
+	}
+	id, err := t.claims.read(claims)
+	if err != nil {
+		return nil, err
+	}
+	id.until = now.Add(cacheFor)
+	if exp, err := claims.GetExpirationTime(); err == nil && exp != nil && exp.Add(t.skew).Before(id.until) {
+		id.until = exp.Add(t.skew)
+	}
+	a.cache.put(key, id)
+	return id, nil
+}
+
+func (t *tokenConfig) keyfunc(ctx context.Context) jwt.Keyfunc {
+	if t.keys != nil {
+		return func(token *jwt.Token) (any, error) { return t.keys.find(ctx, token) }
+	}
+	return func(*jwt.Token) (any, error) { return t.key, nil }
+}
+
+// reason is the public word for a failure. All failures of signature, algorithm
+// and key have the same one.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return "malformed token"
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		return "JWSError JWSInvalidSignature"
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return "JWTExpired"
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return "JWTNotYetValid"
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return "JWTNotInIssuer"
+	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return "JWTNotInAudience"
+	}
+	return "JWTClaimsSetDecodeError"
+}
+
+// unverifiedIssuer reads a token's issuer, only to choose the settings that it
+// is then verified with.
+func unverifiedIssuer(text string) string {
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(text, claims); err != nil {
+		return ""
+	}
+	issuer, _ := claims.GetIssuer()
+	return issuer
+}
