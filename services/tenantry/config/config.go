@@ -1,0 +1,63 @@
+// Package config reads what an operator configures: flags before environment
+// before file before defaults. It stands at the very beginning: program loads a
+// Config once and hands parts of it to the rooms, which know nothing of where a
+// value came from.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"tenantry/tenants/vault"
+)
+
+// Command is the subcommand that a configuration is for: defaults and what is
+// required differ.
+type Command string
+
+// The commands that are configured.
+const (
+	Dev     Command = "dev"
+	Serve   Command = "serve"
+	Migrate Command = "migrate"
+)
+
+// Config is a complete, checked configuration.
+type Config struct {
+	Command Command
+
+	Listen         string // host:port of the public listener
+	OperatorListen string // host:port of the operator listener, which asks for no key
+	DataDir        string // dev: everything that survives; serve: the keyring
+	Keyring        string // file of the keys that seal secrets
+
+	DatabaseURL       vault.Secret // control plane; empty in dev, which starts its own Postgres
+	ManagedURL        vault.Secret // cluster of managed databases; empty: none, or in dev the embedded one
+	ManagedExtensions []string     // created in every managed database
+
+	OperatorKey vault.Secret // empty: in dev one is generated, in serve there is none
+	Signup      string       // SignupOpen or SignupOperator
+	Demo        bool         // make the demo tenant; dev only
+
+	EgressAllow    []netip.Prefix // networks that tenants' URLs may reach although they are not public
+	EgressPorts    []uint16       // ports that tenants' URLs may reach; nil: any
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+
+	TLSCert string // PEM files of the public listener; both or none
+	TLSKey  string
+
+	DrainTimeout time.Duration // how long stopping may take
+	LogLevel     string        // debug, info, warn or error
+}
+
+// Who may sign up.
+const (
+	SignupOpen     = "open"
+	SignupOperator = "operator"
+)
+
+// Loopback is what dev lets tenants' URLs reach without being asked: the
+// handlers of whoever develops run on the same machine.
+func Loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
