@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/metadata"
@@ -133,6 +134,7 @@ func (r *resolver) columns(c *catalog.Catalog, t *Table, configuration *metadata
 		case !usableName(name) && !custom:
 			w := t.inconsistency(t.Pointer, fmt.Sprintf("the column %q of the table %q is left out: not a valid GraphQL name",
 				name, ShortName(t.Name)))
+			w.Reason = strings.TrimPrefix(w.Reason, reasonPrefix)
 			r.model.Warnings = append(r.model.Warnings, w)
 			continue
 		case !usableName(name):

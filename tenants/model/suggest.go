@@ -7,6 +7,7 @@ import (
 	pluralize "github.com/gertd/go-pluralize"
 
 	"tenantry/tenants/catalog"
+	"tenantry/tenants/metadata"
 )
 
 // Suggestion is a relationship that a foreign key makes possible.
@@ -50,8 +51,8 @@ func SuggestRelationships(c *catalog.Catalog, tracked map[catalog.Name]bool, exi
 	}
 	for i := range c.Tables {
 		t := &c.Tables[i]
-		for j := range t.ForeignKeys {
-			if key := &t.ForeignKeys[j]; tracked[t.Name] && tracked[key.Target] {
+		for _, key := range byName(t.ForeignKeys) {
+			if tracked[t.Name] && tracked[key.Target] {
 				s.suggest(t, key)
 			}
 		}
@@ -63,6 +64,29 @@ type suggester struct {
 	words *pluralize.Client
 	taken map[catalog.Name]map[string]bool
 	found []Suggestion
+}
+
+// byName are the keys, those first whose column names the relationship: the
+// plain names are theirs, whatever their constraints are called.
+func byName(keys []catalog.ForeignKey) []*catalog.ForeignKey {
+	var named, others []*catalog.ForeignKey
+	for i := range keys {
+		if key := &keys[i]; len(key.Columns) == 1 && strings.HasSuffix(key.Columns[0], "_id") {
+			named = append(named, key)
+		} else {
+			others = append(others, key)
+		}
+	}
+	return append(named, others...)
+}
+
+// Relationship is the suggestion as metadata has it.
+func (s Suggestion) Relationship() metadata.Relationship {
+	on := &metadata.ForeignKeyOn{Columns: slices.Clone(s.Columns)}
+	if s.Array {
+		on.Table = &metadata.TableName{Schema: s.Remote.Schema, Name: s.Remote.Name}
+	}
+	return metadata.Relationship{Name: s.Name, Using: metadata.Using{ForeignKey: on}}
 }
 
 func (s *suggester) suggest(t *catalog.Table, key *catalog.ForeignKey) {
