@@ -19,6 +19,8 @@ const (
 	HeaderSignature = "webhook-signature"
 	HeaderRequestID = "x-request-id"
 	HeaderTrace     = "traceparent"
+	// HeaderDelegation carries a token that lets the handler call back.
+	HeaderDelegation = "x-delegation-token"
 )
 
 // SecretPrefix begins every signing secret; base64 of 24 to 64 bytes follows.
