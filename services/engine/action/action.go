@@ -1,0 +1,176 @@
+// Package action calls the webhook of an action and checks what it answers.
+//
+// The executor hands over a Call: coerced arguments, the session and the text
+// of the client's query. What comes back fits the action's contract, so that
+// the executor can select from it and join it with the database; everything
+// else is a public error. Nothing here knows plans or SQL.
+//
+// A Caller makes one signed HTTP exchange per Call and keeps no state between
+// calls. Whoever calls again (an asynchronous run, say) passes the same ID, so
+// that the handler can recognise the delivery.
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/api/graphqlhttp"
+	"tenantry/api/session"
+	"tenantry/tenants/model"
+)
+
+// The limits that hold where Options and metadata say nothing.
+const (
+	DefaultTimeout     = 30 * time.Second
+	DefaultMaxTimeout  = 120 * time.Second
+	DefaultMaxResponse = 10 << 20
+)
+
+// Options of a Caller: one project's settings and the guarded way out.
+type Options struct {
+	// Client is the way to the tenant's addresses, guarded against internal
+	// ones. Only its Transport is used: redirects, cookies and timeouts are
+	// decided here. Required.
+	Client *http.Client
+	// Variables finds a variable of the project; nil finds none.
+	Variables func(name string) (value string, ok bool)
+	// Expand fills in {{NAME}} templates and names the variables that are missing.
+	Expand func(text string) (expanded string, missing []string)
+	// SigningKeys are decoded signing secrets, one or, during a rotation, two.
+	SigningKeys [][]byte
+	// MaxResponse is the most bytes that an answer's body may have, after
+	// decompression; 0 means DefaultMaxResponse.
+	MaxResponse int64
+	// MaxTimeout caps the timeout of every action; 0 means DefaultMaxTimeout.
+	MaxTimeout time.Duration
+	// Version of the product, for User-Agent.
+	Version string
+	// ClientFirst chooses the dialect's historical order of headers, client >
+	// engine > configured. The default is the reverse: a client cannot replace
+	// a header that the tenant configured.
+	ClientFirst bool
+	// Now is the clock of webhook-timestamp; nil means time.Now.
+	Now func() time.Time
+}
+
+// Caller calls handlers. It is safe for concurrent use.
+type Caller struct {
+	Options
+	transport http.RoundTripper
+	agent     string
+}
+
+// New returns a Caller. It panics without a Client: falling back to an
+// unguarded one would open the operator's network to tenants.
+func New(o Options) *Caller {
+	if o.Client == nil {
+		panic("action: Options.Client is required")
+	}
+	if o.MaxResponse <= 0 {
+		o.MaxResponse = DefaultMaxResponse
+	}
+	if o.MaxTimeout <= 0 {
+		o.MaxTimeout = DefaultMaxTimeout
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Variables == nil {
+		o.Variables = func(string) (string, bool) { return "", false }
+	}
+	if o.Expand == nil {
+		o.Expand = func(text string) (string, []string) { return text, templateNames(text) }
+	}
+	c := &Caller{Options: o, transport: o.Client.Transport, agent: "Tenantry/" + o.Version}
+	if c.transport == nil {
+		c.transport = http.DefaultTransport
+	}
+	return c
+}
+
+// Call is one call of one action. The Caller reads it and keeps nothing of it.
+type Call struct {
+	Action *model.Action
+	// Types are the custom types of the project, by name.
+	Types map[string]*model.Type
+	// Input holds the coerced arguments: an absent argument has no key, an
+	// explicit null is nil, numbers are json.Number.
+	Input   map[string]any
+	Session session.Session
+	// Query is the client's text, verbatim.
+	Query string
+	// RequestID and TraceParent identify the client's request; a new one is
+	// made where one is empty or malformed.
+	RequestID   string
+	TraceParent string
+	// ClientHeaders are all headers of the client's request; what of them may
+	// be forwarded is decided here.
+	ClientHeaders []graphqlhttp.Header
+	// ID is the webhook-id: the same for every attempt of one delivery. Empty
+	// means a new one.
+	ID string
+}
+
+// Result is a handler's answer.
+type Result struct {
+	// Output is decoded JSON that fits the action's output type; numbers are
+	// json.Number. Members that the contract does not know are still in it.
+	Output any
+	// Headers belong to the client's response.
+	Headers []graphqlhttp.Header
+	// Status of the handler's answer, 0 when there was none. Set beside an
+	// error too, as is Duration.
+	Status   int
+	Duration time.Duration
+}
+
+// Call calls the handler of an action once and checks the answer.
+//
+// An error is always an *errcode.Error with the path "$". Its Internal, for
+// admins, tells of the exchange with all secrets masked; its cause, for logs,
+// names neither URL nor headers. When ctx ends first, that is the caller's doing
+// and not the handler's: the error wraps context.Cause(ctx).
+func (c *Caller) Call(ctx context.Context, call Call) (Result, error) {
+	started := time.Now()
+	x := &exchange{caller: c, call: &call, timeout: c.timeout(call.Action)}
+	output, err := x.run(ctx)
+	result := Result{Status: x.status, Duration: time.Since(started)}
+	if err != nil {
+		return result, err.At("$")
+	}
+	result.Output = output
+	for _, value := range x.header.Values("Set-Cookie") {
+		result.Headers = append(result.Headers, graphqlhttp.Header{Name: "Set-Cookie", Value: value})
+	}
+	return result, nil
+}
+
+// timeout is the action's own, at most what the plan allows.
+func (c *Caller) timeout(a *model.Action) time.Duration {
+	timeout := DefaultTimeout
+	if own := a.Metadata.Definition.Timeout; own > 0 {
+		timeout = c.MaxTimeout
+		if int64(own) < int64(timeout/time.Second) {
+			timeout = time.Duration(own) * time.Second
+		}
+	}
+	return min(timeout, c.MaxTimeout)
+}
+
+// supported refuses what would otherwise be left out in silence: a handler that
+// counts on a transform must not get the payload without it.
+func supported(a *model.Action) *errcode.Error {
+	def := a.Metadata.Definition
+	for _, t := range []struct {
+		key   string
+		value json.RawMessage
+	}{{"request_transform", def.RequestTransform}, {"response_transform", def.ResponseTransform}} {
+		if len(t.value) > 0 && string(t.value) != "null" {
+			return errcode.New(errcode.NotSupported, "%s is not supported for actions", t.key)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package action
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"tenantry/api/errcode"
+)
+
+// result turns the handler's answer into a checked output or a public error.
+func (x *exchange) result() (any, *errcode.Error) {
+	success, refusal := x.status/100 == 2, x.status/100 == 4
+	if !success && !refusal {
+		reason := fmt.Sprintf("expecting 2xx or 4xx status code, but found %d", x.status)
+		return nil, internal(errors.New(reason)).WithInternal(x.detail(reason))
+	}
+	if !x.complete {
+		return nil, errcode.New(errcode.ActionResponseTooLarge,
+			"the webhook response is larger than the limit of %d bytes", x.caller.MaxResponse).
+			WithInternal(x.detail("response too large"))
+	}
+	value, err := decode(x.answer)
+	if err != nil {
+		// The decoder's own message may quote the body, so it is not kept.
+		return nil, x.unexpected("not a valid json response from webhook")
+	}
+	if refusal {
+		return nil, x.refusal(value)
+	}
+	if mistake := check(x.call.Types, x.call.Action.Output, value); mistake != "" {
+		return nil, x.unexpected(mistake)
+	}
+	return value, nil
+}
+
+// refusal passes on what a handler tells the client: its message and extensions
+// verbatim.
+func (x *exchange) refusal(value any) *errcode.Error {
+	answer, _ := value.(map[string]any)
+	message, ok := answer["message"].(string)
+	if !ok {
+		return x.unexpected(`expecting an error response from webhook with the key "message" (string)`)
+	}
+	code, isString := answer["code"].(string)
+	if answer["code"] != nil && !isString {
+		return x.unexpected(`expecting a string for the key "code" in the error response from webhook`)
+	}
+	if code == "" {
+		code = string(errcode.Unexpected)
+	}
+	if answer["extensions"] == nil {
+		return plain(errcode.Code(code), message)
+	}
+	extensions, ok := answer["extensions"].(map[string]any)
+	if !ok {
+		return x.unexpected(`expecting an object for the key "extensions" in the error response from webhook`)
+	}
+	if own, ok := extensions["code"].(string); ok && own != "" {
+		code = own // for the audit: what the client sees
+	}
+	return plain(errcode.Code(code), message).WithExtensions(extensions)
+}
+
+// plain is an error whose message is not ours: it must not be read as a format.
+func plain(code errcode.Code, message string) *errcode.Error {
+	return &errcode.Error{Code: code, Message: message}
+}
+
+// unexpected is the error of an answer that breaks the contract.
+func (x *exchange) unexpected(message string) *errcode.Error {
+	return plain(errcode.Unexpected, message).WithInternal(x.detail("unexpected response"))
+}
+
+// decode reads exactly one JSON document; numbers keep their digits.
+func decode(text []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("text after the JSON document")
+	}
+	return value, nil
+}

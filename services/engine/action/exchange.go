@@ -1,0 +1,189 @@
+package action
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantry/api/errcode"
+	"tenantry/api/session"
+	"tenantry/api/webhook"
+)
+
+// exchange is one call under way: what was sent and what came back, kept for
+// the account that admins get of a failure.
+type exchange struct {
+	caller  *Caller
+	call    *Call
+	timeout time.Duration
+
+	url      string // expanded; may hold secrets
+	sent     http.Header
+	body     []byte
+	status   int
+	header   http.Header
+	answer   []byte
+	complete bool // answer is the whole body
+}
+
+// run is the way of one call. One context bounds all of it: resolving,
+// connecting, sending, and reading to the last byte.
+func (x *exchange) run(ctx context.Context) (any, *errcode.Error) {
+	if err := supported(x.call.Action); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	within, cancel := context.WithTimeout(ctx, x.timeout)
+	defer cancel()
+	request, err := x.request(within)
+	if err != nil {
+		return nil, err
+	}
+	response, failure := x.caller.transport.RoundTrip(request)
+	if failure != nil {
+		return nil, x.failed(ctx, within, failure)
+	}
+	// Closing an unread body closes the connection, so an endless answer ends here.
+	defer response.Body.Close()
+	x.status, x.header = response.StatusCode, response.Header
+	x.answer, x.complete, failure = read(response.Body, response.ContentLength, x.caller.MaxResponse)
+	if failure != nil {
+		return nil, x.failed(ctx, within, failure)
+	}
+	return x.result()
+}
+
+// request makes the signed request.
+func (x *exchange) request(ctx context.Context) (*http.Request, *errcode.Error) {
+	def := &x.call.Action.Metadata.Definition
+	address, err := x.address(def.Handler)
+	if err != nil {
+		return nil, err
+	}
+	headers, err := x.headers(def)
+	if err != nil {
+		return nil, err
+	}
+	if x.body, err = payload(x.call); err != nil {
+		return nil, err
+	}
+	request, failure := http.NewRequestWithContext(ctx, http.MethodPost, x.url, bytes.NewReader(x.body))
+	if failure != nil {
+		return nil, x.misconfigured("the handler's URL is not valid once its variables are filled in")
+	}
+	x.sign(headers)
+	if user := address.User; user != nil && headers.Get("Authorization") == "" {
+		request.Header = headers
+		password, _ := user.Password()
+		request.SetBasicAuth(user.Username(), password)
+	}
+	if host := headers.Get("Host"); host != "" {
+		request.Host = host
+		headers.Del("Host")
+	}
+	request.Header, x.sent = headers, headers
+	return request, nil
+}
+
+// address expands and parses the handler's URL. The parser's own errors quote
+// the URL, which may hold secrets, so they go no further.
+func (x *exchange) address(handler string) (*url.URL, *errcode.Error) {
+	expanded, missing := x.caller.Expand(handler)
+	if len(missing) > 0 {
+		return nil, x.misconfigured("the handler's URL names variables that are not set: " + list(missing))
+	}
+	u, err := url.Parse(expanded)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, x.misconfigured("the handler's URL is not an http or https URL once its variables are filled in")
+	}
+	x.url = expanded
+	return u, nil
+}
+
+// payload is the body, byte by byte as it is signed and sent.
+func payload(call *Call) ([]byte, *errcode.Error) {
+	// A handler decides by the role; it must be the one that was checked here.
+	variables := call.Session.Variables
+	if variables[session.RoleVariable] != call.Session.Role {
+		variables = maps.Clone(variables)
+		if variables == nil {
+			variables = map[string]string{}
+		}
+		variables[session.RoleVariable] = call.Session.Role
+	}
+	input := call.Input
+	if input == nil {
+		input = map[string]any{}
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(webhook.ActionPayload{
+		Action:           webhook.ActionName{Name: call.Action.Name},
+		Input:            input,
+		SessionVariables: variables,
+		RequestQuery:     call.Query,
+	})
+	if err != nil {
+		return nil, internal(err)
+	}
+	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil
+}
+
+// sign sets the headers that identify the call; nobody else can set them.
+func (x *exchange) sign(headers http.Header) {
+	id, at := x.call.ID, x.caller.Now()
+	if id == "" || !validValue(id) {
+		id = newID()
+	}
+	headers.Set(webhook.HeaderID, id)
+	headers.Set(webhook.HeaderTimestamp, unix(at))
+	if len(x.caller.SigningKeys) > 0 {
+		headers.Set(webhook.HeaderSignature, webhook.Sign(x.caller.SigningKeys, id, at, x.body))
+	}
+}
+
+// newID is a time-ordered id, or a random one should the clock fail.
+func newID() string {
+	if id, err := uuid.NewV7(); err == nil {
+		return id.String()
+	}
+	return uuid.NewString()
+}
+
+// read takes in at most limit bytes; complete is false when there are more. The
+// buffer grows with what arrives, not with what the handler announces, and never
+// past the limit.
+func read(body io.Reader, announced, limit int64) (data []byte, complete bool, err error) {
+	if announced > limit {
+		return nil, false, nil
+	}
+	data = make([]byte, 0, min(limit+1, 4096))
+	for {
+		n, err := body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case int64(len(data)) > limit:
+			return nil, false, nil
+		case errors.Is(err, io.EOF):
+			return data, true, nil
+		case err != nil:
+			return nil, false, err
+		}
+		if len(data) == cap(data) {
+			grown := make([]byte, len(data), min(2*int64(cap(data)), limit+1))
+			copy(grown, data)
+			data = grown
+		}
+	}
+}

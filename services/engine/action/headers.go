@@ -1,0 +1,190 @@
+package action
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/api/graphqlhttp"
+	"tenantry/api/session"
+	"tenantry/api/webhook"
+	"tenantry/tenants/metadata"
+)
+
+// ignoredClientHeaders are the client's headers that are not forwarded unless
+// an action has a list of its own. In canonical form.
+var ignoredClientHeaders = set(
+	"Content-Length", "Content-MD5", "User-Agent", "Host", "Origin", "Referer", "Accept",
+	"Accept-Encoding", "Accept-Language", "Accept-Datetime", "Cache-Control", "Connection",
+	"DNT", "Content-Type",
+)
+
+// transportHeaders describe the connection or the encoding of a body. They
+// belong to the transport; neither a client nor a tenant can set them.
+var transportHeaders = set(
+	"Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Expect", "Keep-Alive",
+	"Proxy-Authorization", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+)
+
+// identityHeaders are what a handler trusts to be ours; neither a client nor a
+// tenant can set them.
+var identityHeaders = set(
+	webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature, webhook.HeaderDelegation,
+)
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, name := range names {
+		m[http.CanonicalHeaderKey(name)] = true
+	}
+	return m
+}
+
+// headers merges the three origins by name: the values of the first origin that
+// has a name win.
+func (x *exchange) headers(def *metadata.ActionDefinition) (http.Header, *errcode.Error) {
+	configured, err := x.configured(def.Headers)
+	if err != nil {
+		return nil, err
+	}
+	origins := []http.Header{configured, x.engine(), x.forwarded(def)}
+	if x.caller.ClientFirst {
+		origins[0], origins[2] = origins[2], origins[0]
+	}
+	merged := http.Header{}
+	for _, origin := range origins {
+		for name, values := range origin {
+			if _, taken := merged[name]; !taken {
+				merged[name] = values
+			}
+		}
+	}
+	return merged, nil
+}
+
+// configured are the action's own headers, with variables filled in. All
+// mistakes are told at once.
+func (x *exchange) configured(headers []metadata.Header) (http.Header, *errcode.Error) {
+	out := http.Header{}
+	var mistakes []string
+	for _, h := range headers {
+		value, mistake := x.value(h)
+		switch name := http.CanonicalHeaderKey(h.Name); {
+		case mistake != "":
+			mistakes = append(mistakes, mistake)
+		case !validName(h.Name):
+			mistakes = append(mistakes, "header "+strconv.Quote(h.Name)+" has a name that HTTP does not allow")
+		case !validValue(value):
+			mistakes = append(mistakes, "header "+strconv.Quote(h.Name)+" has a value that HTTP does not allow (a line break or control character)")
+		case !transportHeaders[name] && !identityHeaders[name]:
+			out[name] = append(out[name], value)
+		}
+	}
+	if len(mistakes) > 0 {
+		return nil, x.misconfigured(strings.Join(mistakes, "; "))
+	}
+	return out, nil
+}
+
+// value finds the value of a configured header, or says why there is none.
+func (x *exchange) value(h metadata.Header) (value, mistake string) {
+	if h.ValueFromEnv != "" {
+		value, ok := x.caller.Variables(h.ValueFromEnv)
+		if !ok {
+			return "", "header " + strconv.Quote(h.Name) + " names a variable that is not set: " + list([]string{h.ValueFromEnv})
+		}
+		return value, ""
+	}
+	value, missing := x.caller.Expand(h.Value)
+	if len(missing) > 0 {
+		return "", "header " + strconv.Quote(h.Name) + " names variables that are not set: " + list(missing)
+	}
+	return value, ""
+}
+
+// engine are the headers of every call, but for the signature, which needs the
+// body.
+func (x *exchange) engine() http.Header {
+	out := http.Header{
+		"Content-Type": {"application/json"},
+		"User-Agent":   {x.caller.agent},
+	}
+	requestID := x.call.RequestID
+	if requestID == "" || !validValue(requestID) {
+		requestID = newID()
+	}
+	out.Set(webhook.HeaderRequestID, requestID)
+	trace := x.call.TraceParent
+	if trace == "" || !validValue(trace) {
+		trace = newTrace()
+	}
+	out.Set(webhook.HeaderTrace, trace)
+	return out
+}
+
+// forwarded are the client's headers that the action asks for. The session
+// travels in the body, where a client cannot write, and never as headers.
+func (x *exchange) forwarded(def *metadata.ActionDefinition) http.Header {
+	out := http.Header{}
+	if !def.ForwardClientHeaders {
+		return out
+	}
+	ignored := ignoredClientHeaders
+	if def.IgnoredClientHeaders != nil {
+		ignored = set(def.IgnoredClientHeaders...)
+	}
+	for _, h := range x.call.ClientHeaders {
+		name := http.CanonicalHeaderKey(h.Name)
+		if ignored[name] || !forwardable(name, h) {
+			continue
+		}
+		out[name] = append(out[name], h.Value)
+	}
+	return out
+}
+
+// forwardable says whether any action may have the header forwarded. Handlers
+// behind CGI-like interfaces cannot tell _ from -, so neither is told here.
+func forwardable(canonical string, h graphqlhttp.Header) bool {
+	if canonical == "Host" || transportHeaders[canonical] || !validName(h.Name) || !validValue(h.Value) {
+		return false
+	}
+	hyphened := strings.ReplaceAll(h.Name, "_", "-")
+	return !identityHeaders[http.CanonicalHeaderKey(hyphened)] && !session.IsVariable(hyphened)
+}
+
+// newTrace starts a trace that is not sampled.
+func newTrace() string {
+	var id [24]byte
+	_, _ = rand.Read(id[:]) // never fails: the runtime ends the program instead
+	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-00"
+}
+
+func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+
+// validName reports whether HTTP allows the name: a token of RFC 9110.
+func validName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && !('0' <= c && c <= '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// validValue reports whether HTTP allows the value: no control characters but
+// the tab, so that no value can begin another header.
+func validValue(value string) bool {
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

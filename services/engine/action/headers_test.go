@@ -1,0 +1,142 @@
+package action
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"tenantry/api/errcode"
+	"tenantry/api/graphqlhttp"
+	"tenantry/tenants/metadata"
+)
+
+// received calls an action once and returns the headers that its handler saw.
+func received(t *testing.T, clientFirst bool, change func(*metadata.ActionDefinition), client ...graphqlhttp.Header) http.Header {
+	t.Helper()
+	var header http.Header
+	s := handler(t, func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header.Clone()
+		header.Set("Host", r.Host)
+		_, _ = io.WriteString(w, `null`)
+	})
+	o := options(t, map[string]string{"KEY": "k-1", "NAME": "tenant"})
+	o.ClientFirst = clientFirst
+	o.SigningKeys = [][]byte{[]byte(strings.Repeat("k", 24))}
+	c := call(t, s.URL, "Order")
+	change(&c.Action.Metadata.Definition)
+	c.ClientHeaders = client
+	c.RequestID = "req-1"
+	if _, err := New(o).Call(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	return header
+}
+
+func TestHeadersArePrecededByTheOrderOfTheProject(t *testing.T) {
+	t.Parallel()
+	define := func(d *metadata.ActionDefinition) {
+		d.ForwardClientHeaders = true
+		d.Headers = []metadata.Header{
+			{Name: "X-Api-Key", ValueFromEnv: "KEY"}, {Name: "X-Greeting", Value: "hi {{NAME}}"},
+			{Name: "user-agent", Value: "configured"}, {Name: "Webhook-Id", Value: "forged"},
+		}
+	}
+	client := []graphqlhttp.Header{
+		{Name: "x-api-key", Value: "client"}, {Name: "X-Request-ID", Value: "client"}, {Name: "x-mine", Value: "1"}, {Name: "X-Mine", Value: "2"},
+	}
+	for clientFirst, want := range map[bool]map[string]string{
+		false: {"X-Api-Key": "k-1", "X-Greeting": "hi tenant", "User-Agent": "configured", "X-Request-Id": "req-1", "X-Mine": "1,2"},
+		true:  {"X-Api-Key": "client", "X-Greeting": "hi tenant", "User-Agent": "Tenantry/1.2.3", "X-Request-Id": "client", "X-Mine": "1,2"},
+	} {
+		got := received(t, clientFirst, define, client...)
+		for name, value := range want {
+			if strings.Join(got.Values(name), ",") != value {
+				t.Errorf("client first %v: %s is %q, want %q", clientFirst, name, got.Values(name), value)
+			}
+		}
+		if got.Get("Webhook-Id") == "forged" {
+			t.Error("a configured header replaced webhook-id")
+		}
+	}
+}
+
+func TestForwardedClientHeaders(t *testing.T) {
+	t.Parallel()
+	client := []graphqlhttp.Header{
+		{Name: "Authorization", Value: "Bearer t"}, {Name: "X-Custom", Value: "c"}, {Name: "Accept-Language", Value: "fr"},
+		{Name: "Origin", Value: "o"}, {Name: "Referer", Value: "r"}, {Name: "Dnt", Value: "1"}, {Name: "Content-MD5", Value: "m"},
+		{Name: "Cache-Control", Value: "c"}, {Name: "Accept", Value: "a"}, {Name: "Accept-Datetime", Value: "d"},
+		{Name: "User-Agent", Value: "browser"}, {Name: "Content-Type", Value: "text/plain"}, {Name: "Host", Value: "evil"},
+		{Name: "Content-Length", Value: "3"}, {Name: "Connection", Value: "close"}, {Name: "Accept-Encoding", Value: "br"},
+		{Name: "x-hasura-role", Value: "admin"}, {Name: "X-Hasura-Admin-Secret", Value: "s"}, {Name: "X_Hasura_Role", Value: "admin"},
+		{Name: "webhook-signature", Value: "v1,forged"}, {Name: "X-Delegation-Token", Value: "forged"},
+		{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "bad name", Value: "x"},
+	}
+	never := []string{"X-Hasura-Role", "X-Hasura-Admin-Secret", "X_hasura_role", "X-Delegation-Token", "Transfer-Encoding", "Bad Name", "Connection"}
+	defaults := []string{"Accept-Language", "Origin", "Referer", "Dnt", "Content-Md5", "Cache-Control", "Accept", "Accept-Datetime"}
+	for name, c := range map[string]struct {
+		change       func(*metadata.ActionDefinition)
+		want, absent []string
+	}{
+		"not asked for": {func(*metadata.ActionDefinition) {}, nil, append([]string{"Authorization", "X-Custom"}, defaults...)},
+		"the defaults are left out": {func(d *metadata.ActionDefinition) { d.ForwardClientHeaders = true },
+			[]string{"Authorization", "X-Custom"}, defaults},
+		"an own list replaces them": {func(d *metadata.ActionDefinition) {
+			d.ForwardClientHeaders, d.IgnoredClientHeaders = true, []string{"authorization"}
+		}, append([]string{"X-Custom"}, defaults...), []string{"Authorization"}},
+		"an empty list forwards all": {func(d *metadata.ActionDefinition) {
+			d.ForwardClientHeaders, d.IgnoredClientHeaders = true, []string{}
+		}, append([]string{"Authorization", "X-Custom"}, defaults...), nil},
+	} {
+		got := received(t, false, c.change, client...)
+		for _, h := range c.want {
+			if got.Get(h) == "" {
+				t.Errorf("%s: %s is missing", name, h)
+			}
+		}
+		for _, h := range append(c.absent, never...) {
+			if len(got[h]) > 0 {
+				t.Errorf("%s: %s reached the handler: %q", name, h, got[h])
+			}
+		}
+		if got.Get("User-Agent") != "Tenantry/1.2.3" || got.Get("Content-Type") != "application/json" ||
+			got.Get("Host") == "evil" || got.Get("Accept-Encoding") != "gzip" || strings.Contains(got.Get("Webhook-Signature"), "forged") {
+			t.Errorf("%s: a client replaced what is the engine's: %v", name, got)
+		}
+	}
+}
+
+func TestMissingVariablesAreNamedForAdminsOnly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		url     string
+		headers []metadata.Header
+		want    []string
+	}{
+		"url":             {"{{BASE}}/{{PATH}}", nil, []string{"BASE", "PATH"}},
+		"headers":         {"http://127.0.0.1:1", []metadata.Header{{Name: "A", ValueFromEnv: "ONE"}, {Name: "B", Value: "x {{TWO}}"}}, []string{"ONE", "TWO"}},
+		"not a URL":       {"{{SECRET}}", nil, []string{"not an http or https URL"}},
+		"another scheme":  {"file:///etc/passwd", nil, []string{"not an http or https URL"}},
+		"a line break":    {"http://127.0.0.1:1", []metadata.Header{{Name: "A", ValueFromEnv: "BROKEN"}}, []string{`"A"`, "line break"}},
+		"no header name":  {"http://127.0.0.1:1", []metadata.Header{{Name: "a b", Value: "x"}}, []string{`"a b"`}},
+		"a control in it": {"http://127.0.0.1:1/{{BROKEN}}", nil, []string{"not an http or https URL"}},
+	} {
+		call := call(t, c.url, "Order")
+		call.Action.Metadata.Definition.Headers = c.headers
+		_, err := New(options(t, map[string]string{"SECRET": "canary-1", "BROKEN": "canary-2\r\nX: y"})).Call(t.Context(), call)
+		e := public(t, err)
+		if e.Code != errcode.Unexpected || e.Message != "internal error" || e.Path != "$" {
+			t.Errorf("%s: got %s %q", name, e.Code, e.Message)
+		}
+		told := toJSON(t, e.Internal)
+		for _, want := range c.want {
+			if !strings.Contains(strings.ReplaceAll(told, `\"`, `"`), want) {
+				t.Errorf("%s: %s does not say %s", name, told, want)
+			}
+		}
+		if strings.Contains(told, "canary") {
+			t.Errorf("%s: %s tells a secret", name, told)
+		}
+	}
+}
