@@ -48,10 +48,11 @@ type Options struct {
 	MaxTimeout time.Duration
 	// Version of the product, for User-Agent.
 	Version string
-	// ClientFirst chooses the dialect's historical order of headers, client >
-	// engine > configured. The default is the reverse: a client cannot replace
-	// a header that the tenant configured.
-	ClientFirst bool
+	// ConfiguredFirst merges headers in the order configured > engine > client,
+	// so that a client cannot replace a header that the tenant configured. False
+	// is the dialect's historical order, client > engine > configured, for the
+	// projects that ask for it.
+	ConfiguredFirst bool
 	// Now is the clock of webhook-timestamp; nil means time.Now.
 	Now func() time.Time
 }

@@ -52,7 +52,7 @@ func (x *exchange) headers(def *metadata.ActionDefinition) (http.Header, *errcod
 		return nil, err
 	}
 	origins := []http.Header{configured, x.engine(), x.forwarded(def)}
-	if x.caller.ClientFirst {
+	if !x.caller.ConfiguredFirst {
 		origins[0], origins[2] = origins[2], origins[0]
 	}
 	merged := http.Header{}

@@ -12,7 +12,7 @@ import (
 )
 
 // received calls an action once and returns the headers that its handler saw.
-func received(t *testing.T, clientFirst bool, change func(*metadata.ActionDefinition), client ...graphqlhttp.Header) http.Header {
+func received(t *testing.T, configuredFirst bool, change func(*metadata.ActionDefinition), client ...graphqlhttp.Header) http.Header {
 	t.Helper()
 	var header http.Header
 	s := handler(t, func(w http.ResponseWriter, r *http.Request) {
@@ -21,7 +21,7 @@ func received(t *testing.T, clientFirst bool, change func(*metadata.ActionDefini
 		_, _ = io.WriteString(w, `null`)
 	})
 	o := options(t, map[string]string{"KEY": "k-1", "NAME": "tenant"})
-	o.ClientFirst = clientFirst
+	o.ConfiguredFirst = configuredFirst
 	o.SigningKeys = [][]byte{[]byte(strings.Repeat("k", 24))}
 	c := call(t, s.URL, "Order")
 	change(&c.Action.Metadata.Definition)
@@ -45,14 +45,14 @@ func TestHeadersArePrecededByTheOrderOfTheProject(t *testing.T) {
 	client := []graphqlhttp.Header{
 		{Name: "x-api-key", Value: "client"}, {Name: "X-Request-ID", Value: "client"}, {Name: "x-mine", Value: "1"}, {Name: "X-Mine", Value: "2"},
 	}
-	for clientFirst, want := range map[bool]map[string]string{
-		false: {"X-Api-Key": "k-1", "X-Greeting": "hi tenant", "User-Agent": "configured", "X-Request-Id": "req-1", "X-Mine": "1,2"},
-		true:  {"X-Api-Key": "client", "X-Greeting": "hi tenant", "User-Agent": "Tenantry/1.2.3", "X-Request-Id": "client", "X-Mine": "1,2"},
+	for configuredFirst, want := range map[bool]map[string]string{
+		true:  {"X-Api-Key": "k-1", "X-Greeting": "hi tenant", "User-Agent": "configured", "X-Request-Id": "req-1", "X-Mine": "1,2"},
+		false: {"X-Api-Key": "client", "X-Greeting": "hi tenant", "User-Agent": "Tenantry/1.2.3", "X-Request-Id": "client", "X-Mine": "1,2"},
 	} {
-		got := received(t, clientFirst, define, client...)
+		got := received(t, configuredFirst, define, client...)
 		for name, value := range want {
 			if strings.Join(got.Values(name), ",") != value {
-				t.Errorf("client first %v: %s is %q, want %q", clientFirst, name, got.Values(name), value)
+				t.Errorf("configured first %v: %s is %q, want %q", configuredFirst, name, got.Values(name), value)
 			}
 		}
 		if got.Get("Webhook-Id") == "forged" {
@@ -89,7 +89,7 @@ func TestForwardedClientHeaders(t *testing.T) {
 			d.ForwardClientHeaders, d.IgnoredClientHeaders = true, []string{}
 		}, append([]string{"Authorization", "X-Custom"}, defaults...), nil},
 	} {
-		got := received(t, false, c.change, client...)
+		got := received(t, true, c.change, client...)
 		for _, h := range c.want {
 			if got.Get(h) == "" {
 				t.Errorf("%s: %s is missing", name, h)
