@@ -1,0 +1,80 @@
+// Package limits keeps the limits that a tenant sets for the clients of its
+// project: requests per minute before the operation is planned, depth and
+// number of nodes once it is measured, length of a batch, and time. The role
+// admin is exempt from all of them.
+package limits
+
+import (
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/api/session"
+	"tenantry/tenants/metadata"
+)
+
+// Measure is the size of an operation, fragments expanded and introspection
+// left out.
+type Measure struct {
+	Depth int // nested selection sets below the operation
+	Nodes int // fields that have a selection set
+}
+
+// Check compares a measured operation with the limits of the session's role.
+// The error is an *errcode.Error that names the limit and the actual number.
+func Check(cfg *metadata.APILimits, s session.Session, m Measure) error {
+	if exempt(cfg, s) {
+		return nil
+	}
+	if limit, ok := of(cfg.DepthLimit, s); ok && m.Depth > limit {
+		return errcode.New(errcode.DepthLimitExceeded, "depth limit exceeded: the limit is %d, the operation has depth %d", limit, m.Depth)
+	}
+	if limit, ok := of(cfg.NodeLimit, s); ok && m.Nodes > limit {
+		return errcode.New(errcode.NodeLimitExceeded, "node limit exceeded: the limit is %d, the operation has %d nodes", limit, m.Nodes)
+	}
+	return nil
+}
+
+// CheckBatch compares the number of operations in one request with the limit.
+func CheckBatch(cfg *metadata.APILimits, s session.Session, n int) error {
+	if exempt(cfg, s) {
+		return nil
+	}
+	if limit, ok := of(cfg.BatchLimit, s); ok && n > limit {
+		return errcode.New(errcode.BatchLimitExceeded, "batch limit exceeded: the limit is %d, the batch has %d operations", limit, n)
+	}
+	return nil
+}
+
+// TimeLimit is how long a whole operation may take; 0 is no limit. A configured
+// limit of 0 seconds leaves no time at all: it comes back as one nanosecond.
+func TimeLimit(cfg *metadata.APILimits, s session.Session) time.Duration {
+	if exempt(cfg, s) {
+		return 0
+	}
+	limit, ok := of(cfg.TimeLimit, s)
+	if !ok {
+		return 0
+	}
+	return max(time.Duration(limit)*time.Second, 1)
+}
+
+// TimeExceeded is the error of an operation that ran into its time limit.
+func TimeExceeded(limit, actual time.Duration) *errcode.Error {
+	return errcode.New(errcode.TimeLimitExceeded, "time limit exceeded: the limit is %g seconds, the operation was stopped after %.1f seconds",
+		limit.Truncate(time.Millisecond).Seconds(), actual.Seconds())
+}
+
+func exempt(cfg *metadata.APILimits, s session.Session) bool {
+	return cfg == nil || cfg.Disabled || s.IsAdmin()
+}
+
+// of is the limit for a session's role; ok is false when there is none.
+func of(l *metadata.IntLimit, s session.Session) (limit int, ok bool) {
+	if l == nil {
+		return 0, false
+	}
+	if limit, ok := l.PerRole[s.Role]; ok {
+		return limit, true
+	}
+	return l.Global, true
+}
