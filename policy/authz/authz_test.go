@@ -10,7 +10,7 @@ import (
 	"tenantry/policy/authz"
 )
 
-func compile(t *testing.T, text string) *authz.Policy {
+func compile(t testing.TB, text string) *authz.Policy {
 	t.Helper()
 	p, err := authz.Compile(t.Context(), []authz.Module{{Name: "authz.rego", Text: text}}, []byte(`{"limit": 100, "staff": ["u1"]}`))
 	if err != nil {

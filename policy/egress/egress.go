@@ -27,6 +27,11 @@ import (
 // credentials. It is the one such address outside the reserved ranges.
 var wireServer = netip.MustParsePrefix("168.63.129.16/32")
 
+// Loopback is what a development server allows besides public addresses.
+func Loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
 // Options say what a Guard lets through besides public addresses.
 type Options struct {
 	// Allow lists networks that may be reached although they are not public.
