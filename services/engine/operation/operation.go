@@ -47,6 +47,8 @@ type Operation struct {
 	Hash    string
 	Measure Measure
 
+	introspects bool
+
 	schema    *schema.Schema
 	fragments map[string]*ast.FragmentDefinition
 	types     map[string]*ast.Definition // the definitions that it touches
@@ -87,14 +89,20 @@ func Prepare(s *schema.Schema, query, operationName string) (*Operation, error) 
 	return op, nil
 }
 
+// Introspects reports whether a root field is __schema or __type.
+func (op *Operation) Introspects() bool { return op.introspects }
+
 // HashText is the hash of a text with exactly one operation, as Prepare would
 // give it; it needs no schema. The error is a *errcode.Error.
-func HashText(query string) (string, error) {
+func HashText(query string) (string, error) { return HashOperation(query, "") }
+
+// HashOperation is HashText for a document that may hold several operations.
+func HashOperation(query, operationName string) (string, error) {
 	doc, err := parse(query)
 	if err != nil {
 		return "", err
 	}
-	def, err := pick(doc, "")
+	def, err := pick(doc, operationName)
 	if err != nil {
 		return "", err
 	}

@@ -82,6 +82,7 @@ func (v *validation) operation() error {
 	names := make([]string, len(groups))
 	for i, g := range groups {
 		names[i] = g.nodes[0].Name
+		op.introspects = op.introspects || names[i] == "__schema" || names[i] == "__type"
 	}
 	root := op.schema.RootDefinition(op.Type, names)
 	switch {
