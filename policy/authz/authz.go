@@ -61,6 +61,8 @@ type Request struct {
 	Operation Operation
 	Resource  Resource
 	Args      map[string]any
+	// Path is the place in the operation for errors; policies do not see it.
+	Path string
 }
 
 // Decision is the answer to one question.
@@ -76,17 +78,22 @@ type Decision struct {
 	Asked bool
 }
 
-// Denied is the error for the client; path is the place in the operation.
+// Denied is the error for the client; path is the place in the operation, and
+// the whole operation when empty.
 func (d Decision) Denied(path string) *errcode.Error {
-	ext := map[string]any{"code": string(errcode.PermissionDenied), "decision_id": d.ID}
-	if path != "" {
-		ext["path"] = path
-	}
-	e := errcode.New(errcode.PermissionDenied, "not permitted").WithExtensions(ext).At(path)
+	e := d.refusal(errcode.PermissionDenied, "not permitted", path)
 	if len(d.Reasons) > 0 {
 		e = e.WithInternal(map[string]any{"reasons": d.Reasons})
 	}
 	return e
+}
+
+func (d Decision) refusal(code errcode.Code, message, path string) *errcode.Error {
+	if path == "" {
+		path = "$"
+	}
+	return errcode.New(code, "%s", message).At(path).WithExtensions(
+		map[string]any{"path": path, "code": string(code), "decision_id": d.ID})
 }
 
 // Policy is a project's compiled modules. It is safe for concurrent use and

@@ -30,11 +30,11 @@ func (p *Policy) Decide(ctx context.Context, r Request) (Decision, error) {
 	d := Decision{Asked: true, ID: uuid.Must(uuid.NewV7()).String()}
 	in, err := input(r)
 	if err != nil {
-		return d, d.failed(err)
+		return d, d.failed(r.Path, err)
 	}
 	results, err := p.gate.eval(ctx, q, in)
 	if err != nil {
-		return d, d.failed(err)
+		return d, d.failed(r.Path, err)
 	}
 	if d.Allowed = results.Allowed(); !d.Allowed && p.reason != nil {
 		// A denial stands whether or not its reasons can be told.
@@ -45,12 +45,11 @@ func (p *Policy) Decide(ctx context.Context, r Request) (Decision, error) {
 	return d, nil
 }
 
-func (d Decision) failed(cause error) error {
+func (d Decision) failed(path string, cause error) error {
 	if errors.Is(cause, errTimeout) {
-		return errcode.New(errcode.PolicyTimeout, "the policy took too long to decide").WithExtensions(
-			map[string]any{"code": string(errcode.PolicyTimeout), "decision_id": d.ID}).Because(cause)
+		return d.refusal(errcode.PolicyTimeout, "the policy took too long to decide", path).Because(cause)
 	}
-	return d.Denied("").Because(cause)
+	return d.refusal(errcode.PermissionDenied, "not permitted", path).Because(cause)
 }
 
 func reasons(results rego.ResultSet) []string {
