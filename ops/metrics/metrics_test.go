@@ -3,7 +3,6 @@ package metrics_test
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -23,15 +22,18 @@ import (
 
 // use touches every metric of a project.
 func use(p *metrics.Project) {
-	p.Request("query", "user", metrics.OutcomeOK, 2*time.Millisecond)
-	p.Request("mutation", "admin", metrics.OutcomeDenied, time.Second)
-	p.ActionStarted()("ok")
+	p.RecordRequest("query", "user", metrics.OutcomeOK, 2*time.Millisecond)
+	p.RecordRequest("mutation", "admin", metrics.OutcomeDenied, time.Second)
+	p.ActionStarted()()
+	p.RecordAction("ok", time.Second)
 	p.ActionStarted() // is still running
-	p.PolicyDecision("action", false)
-	p.AllowlistRefused()
-	p.RateLimitRefused()
-	p.SQL(time.Millisecond, nil)
-	p.SQL(time.Millisecond, errors.New("x"))
+	p.RecordPolicyDecision("action", false)
+	p.RecordAllowlistRefusal("user")
+	p.RecordRateLimitRefusal("user")
+	p.RecordStatement("default", true)
+	p.RecordStatement("default", false)
+	p.ObserveStatement(time.Millisecond)
+	p.ObserveStatement(time.Second)
 	p.ReadPool(func() metrics.Pool { return metrics.Pool{InUse: 2, Idle: 3, Max: 9, Waits: 4, Waited: time.Second} })
 }
 
@@ -77,7 +79,7 @@ func TestTheOperatorSeesProjectsByLabel(t *testing.T) {
 	t.Parallel()
 	m := newMetrics(metrics.Options{Version: "1.2"})
 	use(m.ForProject("shop"))
-	m.ForProject("blog").Request("query", "user", metrics.OutcomeOK, 0)
+	m.ForProject("blog").RecordRequest("query", "user", metrics.OutcomeOK, 0)
 	wantLines(t, all(t, m),
 		`tenantry_graphql_requests_total{operation_type="query",outcome="ok",project="shop",role="user"} 1`,
 		`tenantry_graphql_requests_total{operation_type="mutation",outcome="denied",project="shop",role="admin"} 1`,
@@ -87,9 +89,9 @@ func TestTheOperatorSeesProjectsByLabel(t *testing.T) {
 		`tenantry_action_invocations_total{project="shop",result="ok"} 1`,
 		`tenantry_action_inflight{project="shop"} 1`,
 		`tenantry_policy_decisions_total{decision="denied",point="action",project="shop"} 1`,
-		`tenantry_sql_statements_total{project="shop",result="error"} 1`,
-		`tenantry_allowlist_refusals_total{project="shop"} 1`,
-		`tenantry_rate_limit_refusals_total{project="shop"} 1`,
+		`tenantry_sql_statements_total{project="shop",result="error",source="default"} 1`,
+		`tenantry_allowlist_refusals_total{project="shop",role="user"} 1`,
+		`tenantry_rate_limit_refusals_total{project="shop",role="user"} 1`,
 		`tenantry_pool_connections{project="shop",state="in_use"} 2`,
 		`tenantry_pool_connections_limit{project="shop"} 9`,
 		`tenantry_pool_waits_total{project="shop"} 4`,
@@ -109,7 +111,7 @@ func TestATenantSeesItsProjectAloneAndWithoutTheLabel(t *testing.T) {
 	t.Parallel()
 	m := newMetrics(metrics.Options{})
 	use(m.ForProject("shop"))
-	m.ForProject("blog").Request("query", "blogger", metrics.OutcomeOK, 0)
+	m.ForProject("blog").RecordRequest("query", "blogger", metrics.OutcomeOK, 0)
 	text := one(t, m, "shop")
 	wantLines(t, text,
 		`tenantry_graphql_requests_total{operation_type="query",outcome="ok",role="user"} 1`,
@@ -132,14 +134,14 @@ func TestProjectsBeyondTheCapAreCountedTogether(t *testing.T) {
 	}
 	text := all(t, m)
 	wantLines(t, text,
-		`tenantry_allowlist_refusals_total{project="p1"} 1`,
-		`tenantry_allowlist_refusals_total{project="_other"} 3`,
+		`tenantry_allowlist_refusals_total{project="p1",role="user"} 1`,
+		`tenantry_allowlist_refusals_total{project="_other",role="user"} 3`,
 		`tenantry_pool_connections{project="_other",state="in_use"} 6`)
 	if strings.Contains(text, `project="p2"`) {
 		t.Error("the third project has a label value")
 	}
 	// Their tenants still see their own.
-	wantLines(t, one(t, m, "p3"), `tenantry_allowlist_refusals_total 1`)
+	wantLines(t, one(t, m, "p3"), `tenantry_allowlist_refusals_total{role="user"} 1`)
 
 	m.Forget("p0")
 	m.Forget("p0")
@@ -147,7 +149,7 @@ func TestProjectsBeyondTheCapAreCountedTogether(t *testing.T) {
 	use(m.ForProject("new"))
 	use(m.ForProject("newer"))
 	text = all(t, m)
-	wantLines(t, text, `tenantry_allowlist_refusals_total{project="new"} 1`)
+	wantLines(t, text, `tenantry_allowlist_refusals_total{project="new",role="user"} 1`)
 	if strings.Contains(text, `"p0"`) || strings.Contains(text, `"newer"`) {
 		t.Error("forgetting one project freed no label value, or more than one")
 	}
@@ -158,7 +160,7 @@ func TestRolesBeyondTheCapAreCountedTogether(t *testing.T) {
 	m := newMetrics(metrics.Options{MaxRoles: 3})
 	for round := range 2 {
 		for i := range 10 {
-			m.ForProject("shop").Request("query", fmt.Sprintf("r%d", i), metrics.OutcomeOK, time.Duration(round))
+			m.ForProject("shop").RecordRequest("query", fmt.Sprintf("r%d", i), metrics.OutcomeOK, time.Duration(round))
 		}
 	}
 	wantLines(t, all(t, m),
@@ -256,6 +258,6 @@ func BenchmarkRequest(b *testing.B) {
 	p := newMetrics(metrics.Options{}).ForProject("shop")
 	b.ReportAllocs()
 	for b.Loop() {
-		p.Request("query", "user", metrics.OutcomeOK, time.Millisecond)
+		p.RecordRequest("query", "user", metrics.OutcomeOK, time.Millisecond)
 	}
 }

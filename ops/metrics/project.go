@@ -45,36 +45,36 @@ func (p *Project) each(f func(*series)) {
 	}
 }
 
-// Request counts a GraphQL operation. operationType is query, mutation,
+// RecordRequest counts a GraphQL operation. operationType is query, mutation,
 // subscription or anything else for unknown; outcome is one of the Outcome
 // constants.
-func (p *Project) Request(operationType, role, outcome string, took time.Duration) {
+func (p *Project) RecordRequest(operationType, role, outcome string, took time.Duration) {
 	kind := typeIndex(operationType)
 	p.each(func(s *series) {
 		s.execution[kind].Observe(took.Seconds())
-		s.requests.of(requestLabels{operationTypes[kind], s.role(role), outcome}).Inc()
+		s.requests.of(requestLabels{operationTypes[kind], s.roles.label(role), outcome}).Inc()
 	})
 }
 
 // ActionStarted counts a call of an action's handler as running until the
-// returned function is called with its result ("ok", "timeout", … the names of
-// engine/action, never anything from outside).
-func (p *Project) ActionStarted() (done func(result string)) {
-	start := time.Now()
+// returned function is called.
+func (p *Project) ActionStarted() (done func()) {
 	p.each(func(s *series) { s.actionsInflight.Inc() })
-	return func(result string) {
-		took := time.Since(start).Seconds()
-		p.each(func(s *series) {
-			s.actionsInflight.Dec()
-			s.actionSeconds.Observe(took)
-			s.actions.of(result).Inc()
-		})
-	}
+	return func() { p.each(func(s *series) { s.actionsInflight.Dec() }) }
 }
 
-// PolicyDecision counts an answer of the project's policy at a point
+// RecordAction counts a finished call of an action's handler. result is a word
+// of ours ("ok", "error", "denied"), never anything from outside.
+func (p *Project) RecordAction(result string, took time.Duration) {
+	p.each(func(s *series) {
+		s.actionSeconds.Observe(took.Seconds())
+		s.actions.of(result).Inc()
+	})
+}
+
+// RecordPolicyDecision counts an answer of the project's policy at a point
 // ("root_field", "action", …).
-func (p *Project) PolicyDecision(point string, allowed bool) {
+func (p *Project) RecordPolicyDecision(point string, allowed bool) {
 	decision := "denied"
 	if allowed {
 		decision = "allowed"
@@ -82,22 +82,28 @@ func (p *Project) PolicyDecision(point string, allowed bool) {
 	p.each(func(s *series) { s.policy.of(policyLabels{point, decision}).Inc() })
 }
 
-// AllowlistRefused counts an operation that is not in the allow-list.
-func (p *Project) AllowlistRefused() { p.each(func(s *series) { s.allowlist.Inc() }) }
+// RecordAllowlistRefusal counts an operation that is not in the allow-list.
+func (p *Project) RecordAllowlistRefusal(role string) {
+	p.each(func(s *series) { s.allowlist.of(s.roles.label(role)).Inc() })
+}
 
-// RateLimitRefused counts a request over the rate limit.
-func (p *Project) RateLimitRefused() { p.each(func(s *series) { s.rateLimit.Inc() }) }
+// RecordRateLimitRefusal counts a request over the rate limit.
+func (p *Project) RecordRateLimitRefusal(role string) {
+	p.each(func(s *series) { s.rateLimit.of(s.roles.label(role)).Inc() })
+}
 
-// SQL counts a statement sent to the project's database.
-func (p *Project) SQL(took time.Duration, err error) {
+// RecordStatement counts a statement sent to one of the project's databases.
+func (p *Project) RecordStatement(source string, ok bool) {
 	result := "ok"
-	if err != nil {
+	if !ok {
 		result = "error"
 	}
-	p.each(func(s *series) {
-		s.sqlSeconds.Observe(took.Seconds())
-		s.sql.of(result).Inc()
-	})
+	p.each(func(s *series) { s.sql.of(sqlLabels{s.sources.label(source), result}).Inc() })
+}
+
+// ObserveStatement notes how long a statement took, as seen from here.
+func (p *Project) ObserveStatement(took time.Duration) {
+	p.each(func(s *series) { s.sqlSeconds.Observe(took.Seconds()) })
 }
 
 // ReadPool makes the counts of the project's connection pool part of its
@@ -144,6 +150,8 @@ type requestLabels struct{ operationType, role, outcome string }
 
 type policyLabels struct{ point, decision string }
 
+type sqlLabels struct{ source, result string }
+
 // series are the metrics of one value of the label project, which they do not
 // carry themselves.
 type series struct {
@@ -155,18 +163,19 @@ type series struct {
 	actionSeconds   prometheus.Histogram
 	actionsInflight prometheus.Gauge
 	policy          *counters[policyLabels]
-	allowlist       prometheus.Counter
-	rateLimit       prometheus.Counter
-	sql             *counters[string]
+	allowlist       *counters[string]
+	rateLimit       *counters[string]
+	sql             *counters[sqlLabels]
 	sqlSeconds      prometheus.Histogram
 
-	maxRoles int
-	rolesMu  sync.RWMutex
-	roles    map[string]bool
+	roles, sources values
 }
 
+// maxSources is the number of values of the label source per project.
+const maxSources = 20
+
 func newSeries(maxRoles int) *series {
-	s := &series{maxRoles: maxRoles, roles: map[string]bool{}}
+	s := &series{roles: values{limit: maxRoles}, sources: values{limit: maxSources}}
 	s.executionVec = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "tenantry_graphql_execution_seconds", Help: "Time to answer a GraphQL operation.", Buckets: buckets,
 	}, []string{"operation_type"})
@@ -185,13 +194,10 @@ func newSeries(maxRoles int) *series {
 	})
 	s.policy = newCounters("tenantry_policy_decisions_total", "Decisions of the project's policy, by point and decision.",
 		[]string{"point", "decision"}, func(l policyLabels) []string { return []string{l.point, l.decision} })
-	s.allowlist = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenantry_allowlist_refusals_total", Help: "Operations refused because they are not in the allow-list.",
-	})
-	s.rateLimit = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenantry_rate_limit_refusals_total", Help: "Requests refused because of the rate limit.",
-	})
-	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's database, by result.", []string{"result"}, one)
+	s.allowlist = newCounters("tenantry_allowlist_refusals_total", "Operations refused because they are not in the allow-list.", []string{"role"}, one)
+	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
+	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's databases, by source and result.",
+		[]string{"source", "result"}, func(l sqlLabels) []string { return []string{l.source, l.result} })
 	s.sqlSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "tenantry_sql_seconds", Help: "Time that a statement took, as seen from here.", Buckets: sqlBuckets,
 	})
@@ -201,7 +207,7 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
-		s.policy.vec, s.allowlist, s.rateLimit, s.sql.vec, s.sqlSeconds,
+		s.policy.vec, s.allowlist.vec, s.rateLimit.vec, s.sql.vec, s.sqlSeconds,
 	}
 }
 
@@ -219,24 +225,34 @@ func (s *series) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// role returns the label value of a role: itself for the first ones seen, since
-// tokens may carry any number of them.
-func (s *series) role(name string) string {
-	s.rolesMu.RLock()
-	known, full := s.roles[name], len(s.roles) >= s.maxRoles
-	s.rolesMu.RUnlock()
+// values caps the values of a label.
+type values struct {
+	limit int
+	mu    sync.RWMutex
+	known map[string]bool
+}
+
+// label returns the label value for a name: itself for the first ones seen,
+// Other for the rest. Tokens, for example, may carry any number of roles.
+func (v *values) label(name string) string {
+	v.mu.RLock()
+	known, full := v.known[name], len(v.known) >= v.limit
+	v.mu.RUnlock()
 	if known {
 		return name
 	}
 	if full {
 		return Other
 	}
-	s.rolesMu.Lock()
-	defer s.rolesMu.Unlock()
-	if !s.roles[name] && len(s.roles) >= s.maxRoles {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.known[name] && len(v.known) >= v.limit {
 		return Other
 	}
-	s.roles[name] = true
+	if v.known == nil {
+		v.known = map[string]bool{}
+	}
+	v.known[name] = true
 	return name
 }
 
