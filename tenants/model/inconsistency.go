@@ -68,3 +68,17 @@ func orNull(text string) any {
 	}
 	return text
 }
+
+// TargetOf tells where a relationship leads; false if it did not resolve. It is
+// what metadata.UntrackTable asks.
+func (m *Model) TargetOf(source string, table metadata.TableName, relationship string) (metadata.TableName, bool) {
+	t, ok := m.Table(source, catalog.Name{Schema: table.Schema, Name: table.Name})
+	if !ok {
+		return metadata.TableName{}, false
+	}
+	r, ok := t.Relationship(relationship)
+	if !ok {
+		return metadata.TableName{}, false
+	}
+	return metadata.TableName{Schema: r.Target.Name.Schema, Name: r.Target.Name.Name}, true
+}
