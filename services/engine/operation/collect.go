@@ -1,0 +1,90 @@
+package operation
+
+import "github.com/vektah/gqlparser/v2/ast"
+
+// collect groups the fields of selection sets that make one object.
+func (v *validation) collect(sets []ast.SelectionSet, typeName string, at *path) ([]*group, error) {
+	c := collector{validation: v, typeName: typeName, at: at, index: map[string]*group{}}
+	for _, set := range sets {
+		if err := c.add(set); err != nil {
+			return nil, err
+		}
+	}
+	return c.groups, nil
+}
+
+type collector struct {
+	*validation
+	typeName string
+	at       *path
+	groups   []*group
+	index    map[string]*group
+	spread   map[string]bool
+}
+
+func (c *collector) add(set ast.SelectionSet) error {
+	for _, s := range set {
+		if c.visited++; c.visited > MaxSelections {
+			return invalid("$.query", "the operation selects more than %d fields", MaxSelections)
+		}
+		switch s := s.(type) {
+		case *ast.Field:
+			g := c.index[s.Alias]
+			if g == nil {
+				g = &group{key: s.Alias}
+				c.index[s.Alias] = g
+				c.groups = append(c.groups, g)
+			}
+			g.nodes = append(g.nodes, s)
+		case *ast.InlineFragment:
+			if err := c.checkDirectives(s.Directives, ast.LocationInlineFragment, c.at); err != nil {
+				return err
+			}
+			if err := c.condition(s.TypeCondition); err != nil {
+				return err
+			}
+			if err := c.add(s.SelectionSet); err != nil {
+				return err
+			}
+		case *ast.FragmentSpread:
+			if err := c.addSpread(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *collector) addSpread(s *ast.FragmentSpread) error {
+	if err := c.checkDirectives(s.Directives, ast.LocationFragmentSpread, c.at); err != nil {
+		return err
+	}
+	if c.spread[s.Name] {
+		return nil
+	}
+	if c.spread == nil {
+		c.spread = map[string]bool{}
+	}
+	c.spread[s.Name] = true
+	f := c.op.fragments[s.Name]
+	if len(f.VariableDefinition) > 0 {
+		return invalid("$.query", "the fragment definition '%s' declares variables", f.Name)
+	}
+	if err := c.checkDirectives(f.Directives, ast.LocationFragmentDefinition, c.at); err != nil {
+		return err
+	}
+	if err := c.condition(f.TypeCondition); err != nil {
+		return err
+	}
+	return c.add(f.SelectionSet)
+}
+
+// condition checks a fragment's type: without abstract types it has to be the
+// type of the object.
+func (c *collector) condition(typeName string) error {
+	if typeName == "" || typeName == c.typeName {
+		return nil
+	}
+	return invalid((&path{c.at, ".selectionSet"}).String(),
+		"a fragment on type '%s' cannot be spread where type '%s' is selected", typeName, c.typeName)
+}
