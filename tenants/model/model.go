@@ -227,3 +227,8 @@ type Inconsistency struct {
 	// Pointer is its place in the document, as $.sources[0].tables[1]…
 	Pointer string `json:"-"`
 }
+
+// Tracked is Table by the metadata's name of a table.
+func (m *Model) Tracked(source string, name metadata.TableName) (*Table, bool) {
+	return m.Table(source, catalog.Name{Schema: name.Schema, Name: name.Name})
+}

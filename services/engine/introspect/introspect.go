@@ -8,6 +8,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -18,20 +19,26 @@ import (
 //go:embed sql/catalog.sql
 var catalogSQL string
 
+// withoutJIT holds for the one transaction that a batch is. The planner takes the
+// statement for far dearer than it is, and compiling it would take several times
+// as long as running it.
+const withoutJIT = `SELECT pg_catalog.set_config('jit', 'off', true)`
+
 // Querier is what Read needs of a connection, a pool or a transaction of pgx.
 type Querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
-// Read asks db for its tables, views, types and constraints in one round trip.
+// Read asks db for its tables, views, types and constraints, all as they are at
+// one moment.
 //
 // Left out are the system's schemas, temporary tables, hdb_catalog and tables
 // that belong to an extension. The order is fixed, so that an unchanged
 // database gives an equal catalog with an equal fingerprint. Errors are those of
 // pgx, wrapped; the caller owns the catalog.
 func Read(ctx context.Context, db Querier) (*catalog.Catalog, error) {
-	var text []byte
-	if err := db.QueryRow(ctx, catalogSQL).Scan(&text); err != nil {
+	text, err := ask(ctx, db)
+	if err != nil {
 		return nil, fmt.Errorf("read the database's catalog: %w", err)
 	}
 	read := &catalog.Catalog{}
@@ -39,4 +46,17 @@ func Read(ctx context.Context, db Querier) (*catalog.Catalog, error) {
 		return nil, fmt.Errorf("read the database's catalog: %w", err)
 	}
 	return read, nil
+}
+
+func ask(ctx context.Context, db Querier) (text []byte, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(withoutJIT)
+	batch.Queue(catalogSQL)
+	results := db.SendBatch(ctx, batch)
+	defer func() { err = errors.Join(err, results.Close()) }()
+	if _, err := results.Exec(); err != nil {
+		return nil, err
+	}
+	err = results.QueryRow().Scan(&text)
+	return text, err
 }

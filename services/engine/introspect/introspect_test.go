@@ -103,6 +103,17 @@ func TestAFingerprintChangesExactlyWhenTheDatabaseDoes(t *testing.T) {
 	}
 }
 
+func TestReadingLeavesTheSessionAsItWas(t *testing.T) {
+	t.Parallel()
+	conn := connect(t)
+	run(t, conn, `SET jit = on`)
+	read(t, conn)
+	var jit string
+	if err := conn.QueryRow(t.Context(), "SHOW jit").Scan(&jit); err != nil || jit != "on" {
+		t.Errorf("jit is %q afterwards, %v", jit, err)
+	}
+}
+
 func TestAnEmptyDatabaseHasAnEmptyCatalog(t *testing.T) {
 	t.Parallel()
 	c := read(t, connect(t))

@@ -30,6 +30,25 @@ attribute AS MATERIALIZED (
   JOIN reference r ON r.oid = t.oid
   WHERE a.attnum > 0 AND NOT a.attisdropped
 ),
+-- Grouped once: a list per table would read all attributes for each.
+column_list AS (
+  SELECT a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_object(
+    'name', a.attname,
+    'type', pg_catalog.json_build_object('schema', n.nspname, 'name', t.typname, 'dimensions', a.dimensions),
+    'nullable', NOT a.attnotnull AND NOT (a.typtype = 'd' AND a.typnotnull),
+    'default', a.atthasdef OR a.attidentity <> '' OR (a.typtype = 'd' AND a.typhasdef),
+    -- A view's column that stands for an expression is as little writable.
+    'generated', a.attgenerated <> '' OR (relation.relkind = 'v' AND relation.writes <> 0
+                 AND NOT pg_catalog.pg_column_is_updatable(relation.oid, a.attnum, true)),
+    'identity_always', a.attidentity = 'a',
+    'comment', coalesce(pg_catalog.col_description(relation.oid, a.attnum), '')
+  ) ORDER BY a.attnum) AS items
+  FROM attribute a
+  JOIN relation ON relation.oid = a.attrelid
+  JOIN pg_catalog.pg_type t ON t.oid = a.element
+  JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+  GROUP BY a.attrelid
+),
 used (oid) AS (
   SELECT element FROM attribute
   UNION
@@ -52,22 +71,7 @@ SELECT pg_catalog.json_build_object(
       'insertable', relation.writes & 8 <> 0,
       'updatable', relation.writes & 4 <> 0,
       'deletable', relation.writes & 16 <> 0,
-      'columns', (
-        SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-          'name', a.attname,
-          'type', pg_catalog.json_build_object('schema', tn.nspname, 'name', t.typname, 'dimensions', a.dimensions),
-          'nullable', NOT a.attnotnull AND NOT (a.typtype = 'd' AND a.typnotnull),
-          'default', a.atthasdef OR a.attidentity <> '' OR (a.typtype = 'd' AND a.typhasdef),
-          -- A view's column that stands for an expression is as little writable.
-          'generated', a.attgenerated <> '' OR (relation.relkind = 'v' AND relation.writes <> 0
-                       AND NOT pg_catalog.pg_column_is_updatable(relation.oid, a.attnum, true)),
-          'identity_always', a.attidentity = 'a',
-          'comment', coalesce(pg_catalog.col_description(relation.oid, a.attnum), '')
-        ) ORDER BY a.attnum), '[]')
-        FROM attribute a
-        JOIN pg_catalog.pg_type t ON t.oid = a.element
-        JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
-        WHERE a.attrelid = relation.oid),
+      'columns', coalesce(column_list.items, '[]'),
       'primary_key', (
         SELECT pg_catalog.json_build_object('name', k.conname, 'columns', (
           SELECT pg_catalog.json_agg(a.attname ORDER BY u.n)
@@ -110,7 +114,8 @@ SELECT pg_catalog.json_build_object(
           -- A key to a partitioned table has a copy per partition.
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid))
     ) ORDER BY relation.nspname COLLATE "C", relation.relname COLLATE "C"), '[]')
-    FROM relation),
+    FROM relation
+    LEFT JOIN column_list ON column_list.attrelid = relation.oid),
   'types', (
     SELECT coalesce(pg_catalog.json_object_agg(n.nspname || '.' || t.typname, pg_catalog.json_build_object(
       'schema', n.nspname,
