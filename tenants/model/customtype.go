@@ -18,7 +18,9 @@ func (r *resolver) customTypes() {
 	c := &customTypes{resolver: r, doc: doc, pointers: map[string]string{}}
 	for i, s := range doc.Scalars {
 		// Declaring a scalar of the database again changes nothing.
-		c.add(&Type{Name: s.Name, Kind: Scalar, Description: s.Description, BuiltIn: known[s.Name] || r.scalarOfDatabase(s.Name)}, fmt.Sprintf("$.custom_types.scalars[%d]", i), nil)
+		scalar := &Type{Name: s.Name, Kind: Scalar, Description: s.Description}
+		scalar.BuiltIn = known[s.Name] || r.scalarOfDatabase(s.Name)
+		c.add(scalar, fmt.Sprintf("$.custom_types.scalars[%d]", i), nil)
 	}
 	for i, e := range doc.Enums {
 		c.enum(e, fmt.Sprintf("$.custom_types.enums[%d]", i))
