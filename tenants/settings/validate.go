@@ -1,0 +1,82 @@
+package settings
+
+import (
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The words of AllowlistMode and AllowlistMatch; empty is the first of each.
+var (
+	AllowlistModes   = []string{"disabled", "audit", "enforce", "ids_only"}
+	AllowlistMatches = []string{"exact", "normalized", "subset"}
+)
+
+var policyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
+
+// Validate checks what is not checked by DecodeAuth, all mistakes at once; the
+// error is Mistakes, with pointers into the settings.
+func (s Settings) Validate() error {
+	var m Mistakes
+	s.validateNames(&m)
+	if len(s.SigningSecrets) > MaxSigningSecrets {
+		m.add("/signing_secrets", "expected at most %d active ones", MaxSigningSecrets)
+	}
+	for i, secret := range s.SigningSecrets {
+		if !validSigningSecret(secret.Secret.Reveal()) {
+			m.add(fmt.Sprintf("/signing_secrets/%d/secret", i), "expected whsec_ and base64 of 24 to 64 bytes")
+		}
+	}
+	if s.AllowlistMode != "" && !slices.Contains(AllowlistModes, s.AllowlistMode) {
+		m.add("/allowlist_mode", "expected one of %s", strings.Join(AllowlistModes, ", "))
+	}
+	if s.AllowlistMatch != "" && !slices.Contains(AllowlistMatches, s.AllowlistMatch) {
+		m.add("/allowlist_match", "expected one of %s", strings.Join(AllowlistMatches, ", "))
+	}
+	if s.AuditSample != nil && !(*s.AuditSample >= 0 && *s.AuditSample <= 1) { // NaN is neither
+		m.add("/audit_sample", "expected a number from 0 to 1")
+	}
+	if len(s.PolicyData) > 0 {
+		v, err := decode(s.PolicyData)
+		if _, ok := v.(map[string]any); err != nil || !ok {
+			m.add("/policy_data", "expected one JSON object")
+		}
+	}
+	return m.err()
+}
+
+func (s Settings) validateNames(m *Mistakes) {
+	seen := map[string]bool{}
+	for i, v := range s.Variables {
+		at := fmt.Sprintf("/variables/%d/name", i)
+		if wrong := CheckVariableName(v.Name); wrong != "" {
+			m.add(at, "%s", wrong)
+		}
+		if seen[v.Name] {
+			m.add(at, "given twice")
+		}
+		seen[v.Name] = true
+	}
+	clear(seen)
+	for i, p := range s.Policies {
+		at := fmt.Sprintf("/policies/%d/name", i)
+		if !policyName.MatchString(p.Name) {
+			m.add(at, "expected letters, digits, _, - and ., at most 100")
+		}
+		if seen[p.Name] {
+			m.add(at, "given twice")
+		}
+		seen[p.Name] = true
+	}
+}
+
+func validSigningSecret(text string) bool {
+	encoded, ok := strings.CutPrefix(text, "whsec_")
+	if !ok {
+		return false
+	}
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	return err == nil && len(raw) >= 24 && len(raw) <= 64
+}
