@@ -25,7 +25,7 @@ func (p *planner) action(a *model.Action, f *operation.Field, path string) (*pla
 func (p *planner) parts(object *model.Type, set ast.SelectionSet, path string) ([]plan.Part, error) {
 	var out []plan.Part
 	for _, f := range p.op.Fields(set, p.vars, object.Name) {
-		part, err := p.part(object, f, path+".selectionSet."+f.Key)
+		part, err := p.part(object, f, path+".selectionSet."+f.Name)
 		if err != nil {
 			return nil, err
 		}

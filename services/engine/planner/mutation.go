@@ -143,7 +143,7 @@ func (p *planner) returning(t *model.Table, f *operation.Field, path string, one
 		case "affected_rows":
 			member.AffectedRows = true
 		default:
-			rows, err := p.output(t, m.Selections, path+".selectionSet."+m.Key)
+			rows, err := p.output(t, m.Selections, path+".selectionSet."+m.Name)
 			if err != nil {
 				return out, err
 			}

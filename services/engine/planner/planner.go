@@ -47,7 +47,7 @@ type planner struct {
 // root plans one root field.
 func (p *planner) root(f *operation.Field) (plan.Field, error) {
 	out := plan.Field{Key: f.Key, Name: f.Name, Arguments: arguments(f)}
-	path := "$.selectionSet." + f.Key
+	path := "$.selectionSet." + f.Name
 	switch f.Name {
 	case "__typename":
 		name, err := json.Marshal(p.schema.RootType(p.op.Type))

@@ -54,7 +54,7 @@ func (p *planner) rows(t *model.Table, f *operation.Field, path string) (*plan.S
 func (p *planner) output(t *model.Table, set ast.SelectionSet, path string) ([]plan.Output, error) {
 	var out []plan.Output
 	for _, f := range p.op.Fields(set, p.vars, t.Type) {
-		o, err := p.member(t, f, path+".selectionSet."+f.Key)
+		o, err := p.member(t, f, path+".selectionSet."+f.Name)
 		if err != nil {
 			return nil, err
 		}

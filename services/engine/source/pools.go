@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ type Options struct {
 	// StatementTimeout bounds every statement in Postgres itself, so that SQL
 	// ends although a node dies. 0 means 60 s.
 	StatementTimeout time.Duration
+	// Trusted is true for a database that the platform made: its address is not
+	// a tenant's word, so the egress guard has no say.
+	Trusted bool
 	// Unprepared keeps statements unnamed, for transaction poolers that lose them.
 	Unprepared bool
 }
@@ -57,12 +61,12 @@ type pool struct {
 
 // Source takes a share in the pool of a database. Nothing is connected until
 // the first statement. The error names what is wrong with the URL without it.
-func (p *Pools) Source(url vault.Secret, o Options) (*Source, error) {
-	config, err := p.configure(url.Reveal(), o)
+func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
+	config, err := p.configure(address.Reveal(), o)
 	if err != nil {
 		return nil, err
 	}
-	key := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v", url.Reveal(), o))
+	key := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v", address.Reveal(), o))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	shared, ok := p.pools[key]
@@ -74,8 +78,11 @@ func (p *Pools) Source(url vault.Secret, o Options) (*Source, error) {
 	return &Source{pool: shared}, nil
 }
 
-func (p *Pools) configure(url string, o Options) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(url)
+func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
+	if err := checkURL(address); err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return nil, errInvalidURL // the parser's error repeats the URL, password and all
 	}
@@ -96,7 +103,7 @@ func (p *Pools) configure(url string, o Options) (*pgxpool.Config, error) {
 	c.RuntimeParams["statement_timeout"] = strconv.FormatInt(orDefault(o.StatementTimeout, 60*time.Second).Milliseconds(), 10)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "300000"
 	c.ConnectTimeout = 5 * time.Second
-	if p.dial != nil {
+	if p.dial != nil && !o.Trusted {
 		c.DialFunc = pgconn.DialFunc(p.dial)
 		// The guard resolves and checks the host itself; resolving here first
 		// would open the gap that it closes.
@@ -153,6 +160,34 @@ func (p *pool) release() {
 		// Close waits for connections in use; requests that still run end first.
 		go opened.Close()
 	}
+}
+
+// urlParameters are what a tenant may set in a URL. The driver knows more, some
+// of which read files of this machine (passfile, sslkey, service …).
+var urlParameters = map[string]bool{
+	"sslmode": true, "host": true, "port": true, "connect_timeout": true, "application_name": true, "options": true, "search_path": true,
+}
+
+// checkURL refuses what the driver would fill in from this machine's files and
+// environment: a URL without host or user, and parameters that name files.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return errInvalidURL
+	}
+	query := u.Query()
+	if u.User == nil || u.User.Username() == "" || u.Host == "" && !query.Has("host") {
+		return errInvalidURL
+	}
+	if _, ok := u.User.Password(); !ok {
+		return errors.New("the database URL has no password: expected postgres://user:password@host:port/database")
+	}
+	for name := range query {
+		if !urlParameters[name] {
+			return fmt.Errorf("the database URL has the parameter %q, which is not supported", name)
+		}
+	}
+	return nil
 }
 
 var errInvalidURL = errors.New("not a Postgres URL: expected postgres://user:password@host:port/database")

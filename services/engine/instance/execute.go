@@ -1,0 +1,100 @@
+package instance
+
+import (
+	"context"
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/api/graphqlhttp"
+	"tenantry/api/session"
+	"tenantry/policy/limits"
+	"tenantry/services/engine/executor"
+)
+
+// Request is one GraphQL operation with what the edge knows of it.
+type Request struct {
+	graphqlhttp.Request
+	ID            string // x-request-id
+	TraceParent   string
+	ClientHeaders []graphqlhttp.Header
+	// ReadOnly refuses mutations: the request came by GET.
+	ReadOnly bool
+}
+
+// Execute runs one operation for a session: text → operation → allow-list →
+// limits → plan → policy → steps. The trail tells what happened, for audit and
+// metrics; it is complete also when the response is a refusal.
+func (i *Instance) Execute(ctx context.Context, s session.Session, r Request) (graphqlhttp.Response, Trail) {
+	trail := Trail{Role: s.Role, started: time.Now()}
+	result, err := i.execute(ctx, s, r, &trail)
+	trail.finish(err)
+	if err != nil {
+		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err}, trail
+	}
+	return graphqlhttp.Response{Body: graphqlhttp.DataBody(result.Data), Headers: result.Headers}, trail
+}
+
+func (i *Instance) execute(ctx context.Context, s session.Session, r Request, trail *Trail) (executor.Result, error) {
+	var none executor.Result
+	if err := i.checkRate(s, trail); err != nil {
+		return none, err
+	}
+	if err := i.checkAllowlist(s, r, trail); err != nil {
+		return none, err
+	}
+	p, err := i.prepare(s, r)
+	if err != nil {
+		return none, err
+	}
+	trail.operation(p.operation)
+	if r.ReadOnly && string(p.operation.Type) != "query" {
+		return none, errcode.New(errcode.MethodNotAllowed, "only queries may be sent by GET").At("$")
+	}
+	if err := limits.Check(i.Document.APILimits, s, limits.Measure(p.operation.Measure)); err != nil {
+		return none, err
+	}
+	vars, err := p.operation.Coerce(r.Variables)
+	if err != nil {
+		return none, err
+	}
+	program, err := p.program(vars)
+	if err != nil {
+		return none, err
+	}
+	trail.plan(program.Plan)
+	if err := i.decide(ctx, s, p, program.Plan, vars, trail); err != nil {
+		return none, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, i.timeLimit(s))
+	defer cancel()
+	return i.executor.Run(ctx, program, executor.Request{
+		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
+	})
+}
+
+// defaultTimeLimit bounds an operation of a project without a limit of its own.
+const defaultTimeLimit = 60 * time.Second
+
+func (i *Instance) timeLimit(s session.Session) time.Duration {
+	if d := limits.TimeLimit(i.Document.APILimits, s); d > 0 {
+		return d
+	}
+	return defaultTimeLimit
+}
+
+func (i *Instance) checkRate(s session.Session, trail *Trail) error {
+	decision, err := i.outside.Limiter.Allow(time.Now(), i.Document.APILimits, s)
+	trail.Rate = decision
+	if err != nil {
+		i.outside.Metrics.RecordRateLimitRefusal(s.Role)
+	}
+	return err
+}
+
+// CheckBatch refuses a batch that is larger than the role's limit.
+func (i *Instance) CheckBatch(s session.Session, n int) *errcode.Error {
+	if err := limits.CheckBatch(i.Document.APILimits, s, n); err != nil {
+		return errcode.From(err)
+	}
+	return nil
+}

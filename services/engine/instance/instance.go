@@ -1,0 +1,179 @@
+// Package instance is one project's engine: model, access, policy and schemas,
+// built once per revision and never changed. Execute is the request path on one
+// screen. services/live builds a new instance beside the old one and swaps it.
+//
+// What remembers traffic (pools, limiters, breakers) is not here: it outlives
+// the swap and is handed in as Outside.
+package instance
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/maypok86/otter/v2"
+
+	"tenantry/ops/audit"
+	"tenantry/ops/metrics"
+	"tenantry/policy/access"
+	"tenantry/policy/allowlist"
+	"tenantry/policy/authz"
+	"tenantry/policy/limits"
+	"tenantry/services/engine/action"
+	"tenantry/services/engine/executor"
+	"tenantry/services/engine/operation"
+	"tenantry/services/engine/schema"
+	"tenantry/services/engine/source"
+	"tenantry/tenants"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/metadata"
+	"tenantry/tenants/model"
+	"tenantry/tenants/settings"
+)
+
+// Config is one revision of a project: everything that an instance follows from.
+type Config struct {
+	Project         tenants.Project
+	ResourceVersion int64
+	SettingsVersion int64
+	Document        *metadata.Document
+	Catalogs        map[string]*catalog.Catalog // by source
+	Settings        settings.Settings
+}
+
+// Outside is what an instance uses and does not own.
+type Outside struct {
+	Sources  map[string]*source.Source
+	Client   *http.Client // guarded
+	Limiter  *limits.Limiter
+	Metrics  *metrics.Project
+	Recorder *audit.Recorder
+	Logger   *slog.Logger
+	Version  string
+}
+
+// Instance is one project's engine. Immutable but for its caches; safe for
+// concurrent use.
+type Instance struct {
+	Config
+	Model  *model.Model
+	Access *access.Access
+	// Inconsistencies are what the model and access left out.
+	Inconsistencies []model.Inconsistency
+
+	outside   Outside
+	policy    *authz.Policy
+	allowlist *allowlist.List
+	executor  executor.Executor
+	prepared  *otter.Cache[operationKey, *prepared]
+
+	mu      sync.Mutex
+	schemas map[schemaKey]*schema.Schema
+}
+
+type schemaKey struct {
+	role        string
+	backendOnly bool
+}
+
+// preparedBytes bounds the cache of prepared operations of one instance.
+const preparedBytes = 8 << 20
+
+// Resolve is the pure part of building: metadata and catalogs to model and
+// access, with all inconsistencies. services/revision judges a change by it.
+func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) (*model.Model, *access.Access, []model.Inconsistency) {
+	m := model.Resolve(doc, catalogs)
+	a, refused := access.Build(m)
+	return m, a, append(append([]model.Inconsistency{}, m.Inconsistencies...), refused...)
+}
+
+// CompilePolicy compiles the project's Rego modules; the error is an
+// *authz.CompileError with all problems.
+func CompilePolicy(ctx context.Context, s settings.Settings) (*authz.Policy, error) {
+	modules := make([]authz.Module, len(s.Policies))
+	for i, p := range s.Policies {
+		modules[i] = authz.Module{Name: p.Name, Text: p.Text}
+	}
+	return authz.Compile(ctx, modules, s.PolicyData)
+}
+
+// Build makes the engine of a revision. An error means that the revision can't
+// serve: its policy doesn't compile, or a setting can't be read. Inconsistent
+// metadata is no error: the rest serves.
+func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
+	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}}
+	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs)
+	var err error
+	if i.policy, err = CompilePolicy(ctx, c.Settings); err != nil {
+		return nil, fmt.Errorf("compile policy: %w", err)
+	}
+	if i.allowlist, err = allowedOperations(c); err != nil {
+		return nil, err
+	}
+	keys, err := signingKeys(c.Settings)
+	if err != nil {
+		return nil, err
+	}
+	i.executor = executor.Executor{
+		Sources: outside.Sources,
+		Types:   i.Model.Types,
+		Observe: i,
+		Caller: action.New(action.Options{
+			Client: outside.Client, Variables: c.Settings.Lookup, Expand: c.Settings.Expand,
+			SigningKeys: keys, Version: outside.Version, ConfiguredFirst: true,
+		}),
+	}
+	i.prepared, err = otter.New(&otter.Options[operationKey, *prepared]{
+		MaximumWeight: preparedBytes, Weigher: func(k operationKey, _ *prepared) uint32 { return uint32(4096 + 8*len(k.query)) },
+	})
+	return i, err
+}
+
+// Schema is the GraphQL schema as a role sees it, made on first use.
+func (i *Instance) Schema(role string, backendOnly bool) (*schema.Schema, *access.Role) {
+	r, _ := i.Access.Role(role)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	key := schemaKey{role, backendOnly}
+	if s, ok := i.schemas[key]; ok {
+		return s, r
+	}
+	s := schema.For(i.Model, r, schema.Options{BackendOnly: backendOnly, NoIntrospection: i.hidesIntrospection(role)})
+	if len(i.schemas) < maxSchemas {
+		i.schemas[key] = s
+	}
+	return s, r
+}
+
+// maxSchemas bounds what unknown role names of forged or changing tokens can
+// make an instance keep.
+const maxSchemas = 1000
+
+func (i *Instance) hidesIntrospection(role string) bool {
+	if i.Document.Introspection == nil {
+		return false
+	}
+	for _, name := range i.Document.Introspection.DisabledForRoles {
+		if name == role {
+			return true
+		}
+	}
+	return false
+}
+
+// Program returns the compiled statements of an operation for explain and tests.
+func (i *Instance) Program(role string, query, operationName string, variables map[string]any) (*executor.Program, error) {
+	s, r := i.Schema(role, false)
+	op, err := operation.Prepare(s, query, operationName)
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{operation: op, schema: s, role: r}
+	vars, err := op.Coerce(variables)
+	if err != nil {
+		return nil, err
+	}
+	return p.program(vars)
+}

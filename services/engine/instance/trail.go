@@ -1,0 +1,113 @@
+package instance
+
+import (
+	"context"
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/api/session"
+	"tenantry/ops/audit"
+	"tenantry/policy/allowlist"
+	"tenantry/policy/limits"
+	"tenantry/services/engine/executor"
+	"tenantry/services/engine/operation"
+	"tenantry/services/engine/plan"
+)
+
+// Trail tells what one operation did. The edge makes one audit event and the
+// metrics of a request from it; it holds no values of the request.
+type Trail struct {
+	Role string
+	// Type is query or mutation; empty when the operation did not get so far.
+	Type string
+	Name string
+	// Hash of the normalised operation.
+	Hash string
+	// Fields are the root fields, by name.
+	Fields    []string
+	Actions   bool
+	Rate      limits.Decision
+	Allowlist allowlist.Verdict
+	Decisions []Decision
+	Err       *errcode.Error
+	Duration  time.Duration
+
+	started time.Time
+}
+
+// Decision is what the project's policy said.
+type Decision struct {
+	Point, Resource, ID string
+	Allowed             bool
+	Reasons             []string
+}
+
+// Refusal is the trail of a request that did not reach the engine.
+func Refusal(s session.Session, e *errcode.Error) Trail { return Trail{Role: s.Role, Err: e} }
+
+func (t *Trail) operation(op *operation.Operation) {
+	t.Type, t.Name, t.Hash = string(op.Type), op.Name, op.Hash
+}
+
+func (t *Trail) plan(p *plan.Plan) {
+	for _, f := range p.Fields {
+		t.Fields = append(t.Fields, f.Name)
+		t.Actions = t.Actions || f.Action != nil
+	}
+}
+
+func (t *Trail) finish(err error) {
+	t.Err = errcode.From(err)
+	t.Duration = time.Since(t.started)
+}
+
+// denials are the codes with which a request is refused rather than failed.
+var denials = map[errcode.Code]bool{
+	errcode.AccessDenied: true, errcode.PermissionDenied: true, errcode.PermissionError: true, errcode.PolicyTimeout: true,
+	errcode.RateLimitExceeded: true, errcode.DepthLimitExceeded: true, errcode.NodeLimitExceeded: true, errcode.BatchLimitExceeded: true,
+	errcode.InvalidJWT: true, errcode.InvalidHeaders: true, errcode.JWTInvalidClaims: true, errcode.JWTMissingRoleClaims: true,
+	errcode.QuotaExceeded: true, errcode.ProjectSuspended: true, errcode.BlockedEgress: true,
+}
+
+// Outcome is ok, denied or error.
+func (t *Trail) Outcome() string {
+	switch {
+	case t.Err == nil:
+		return audit.OK
+	case Denied(t.Err) || t.Allowlist == allowlist.Refused:
+		return audit.Denied
+	}
+	return audit.Failed
+}
+
+// Denied reports whether an error refuses the caller, as against a failure.
+func Denied(e *errcode.Error) bool { return denials[e.Code] }
+
+// Statement counts a statement; it makes Instance an executor.Observer.
+func (i *Instance) Statement(_ context.Context, name string, err error) {
+	i.outside.Metrics.RecordStatement(name, err == nil)
+	if err != nil && i.outside.Logger != nil {
+		i.outside.Logger.Warn("statement failed", "type", "query-log", "project", i.Project.Slug, "source", name, "error", operatorText(err))
+	}
+}
+
+// Action counts, logs and audits a webhook call: every one of them.
+func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
+	outcome, code := audit.OK, ""
+	if call.Err != nil {
+		e := errcode.From(call.Err)
+		outcome, code = audit.Failed, string(e.Code)
+		if Denied(e) {
+			outcome = audit.Denied
+		}
+		i.outside.Logger.Warn("action failed", "type", "action-handler-log", "project", i.Project.Slug, "action", call.Action, "code", code,
+			"status", call.Result.Status, "request_id", call.RequestID, "error", operatorText(call.Err))
+	}
+	i.outside.Metrics.RecordAction(outcome, call.Result.Duration)
+	i.outside.Recorder.Record(audit.Event{
+		Kind: audit.KindAction, TenantID: i.Project.TenantID, ProjectID: i.Project.ID,
+		Actor: Actor(call.Session), Role: call.Session.Role, Action: "action.call", Target: call.Action,
+		Outcome: outcome, Code: code, RequestID: call.RequestID, IP: call.Session.IP,
+		Detail: map[string]any{"status": call.Result.Status, "ms": call.Result.Duration.Milliseconds()},
+	})
+}

@@ -1,0 +1,144 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"tenantry/policy/authn"
+	"tenantry/policy/limits"
+	"tenantry/services/engine/instance"
+	"tenantry/services/engine/source"
+	"tenantry/tenants"
+	"tenantry/tenants/metadata"
+	"tenantry/tenants/settings"
+	"tenantry/tenants/store"
+	"tenantry/tenants/vault"
+)
+
+// Build makes a generation of a project as it was read, without serving it yet:
+// services/revision builds before it commits, so that what can't serve is
+// refused.
+func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Generation, error) {
+	doc, err := metadata.Decode(state.Document)
+	if err != nil {
+		return nil, fmt.Errorf("stored metadata: %w", err)
+	}
+	g := &Generation{Project: state.Project, Tenant: state.Tenant, state: state}
+	sources, err := r.sources(g, doc)
+	if err != nil {
+		g.closeSources()
+		return nil, err
+	}
+	g.Instance, err = instance.Build(ctx, instance.Config{
+		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
+		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
+	}, instance.Outside{
+		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID),
+		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Logger: r.deps.Logger, Version: r.deps.Version,
+	})
+	if err != nil {
+		g.closeSources()
+		return nil, err
+	}
+	if g.Authn, err = authn.New(authnConfig(state), r.deps.Client, r.deps.Logger); err != nil {
+		g.closeSources()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Generation) closeSources() {
+	for _, s := range g.sources {
+		s.Close()
+	}
+}
+
+func (r *Registry) limiter(projectID string) *limits.Limiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.limiters[projectID]
+	if !ok {
+		l = limits.NewLimiter()
+		r.limiters[projectID] = l
+	}
+	return l
+}
+
+func (r *Registry) sources(g *Generation, doc *metadata.Document) (map[string]*source.Source, error) {
+	out := map[string]*source.Source{}
+	for _, s := range doc.Sources {
+		opened, err := OpenSource(r.deps.Pools, s, g.Project, g.state.Settings)
+		if errors.Is(err, ErrNoAddress) {
+			continue // the model reports it; the rest serves
+		}
+		if err != nil {
+			return nil, err
+		}
+		g.sources = append(g.sources, opened)
+		out[s.Name] = opened
+	}
+	return out, nil
+}
+
+// ErrNoAddress is what OpenSource says of a source whose address is unknown.
+var ErrNoAddress = errors.New("the project has no variable with the source's database_url")
+
+// OpenSource takes a share in the pool of a source: the project's database for
+// the source "default", that of one of the project's variables where from_env
+// names one. The caller closes it.
+func OpenSource(pools *source.Pools, s metadata.Source, p tenants.Project, set settings.Settings) (*source.Source, error) {
+	var from struct {
+		Env string `json:"from_env"`
+	}
+	if err := json.Unmarshal(s.Configuration.ConnectionInfo.DatabaseURL, &from); err == nil && from.Env != "" {
+		if value, ok := set.Lookup(from.Env); ok {
+			return pools.Source(vault.NewSecret(value), options(s))
+		}
+	}
+	if s.Name != metadata.DefaultSource {
+		return nil, fmt.Errorf("source %q: %w: %q", s.Name, ErrNoAddress, from.Env)
+	}
+	o := options(s)
+	o.Trusted = p.Managed // a managed database's address is the platform's word, not the tenant's
+	return pools.Source(set.Database.URL, o)
+}
+
+func options(s metadata.Source) source.Options {
+	var o source.Options
+	info := s.Configuration.ConnectionInfo
+	o.Unprepared = info.UsePreparedStatements != nil && !*info.UsePreparedStatements
+	if pool := info.PoolSettings; pool != nil {
+		if pool.MaxConnections != nil {
+			o.MaxConnections = *pool.MaxConnections
+		}
+		if pool.IdleTimeout != nil {
+			o.IdleTimeout = time.Duration(*pool.IdleTimeout) * time.Second
+		}
+		if pool.ConnectionLifetime != nil {
+			o.Lifetime = time.Duration(*pool.ConnectionLifetime) * time.Second
+		}
+	}
+	return o
+}
+
+func authnConfig(state store.ProjectState) authn.Config {
+	c := authn.Config{Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth}
+	for _, s := range state.AdminSecrets {
+		c.AdminSecrets = append(c.AdminSecrets, authn.Secret{ID: s.ID, Hash: s.Hash})
+	}
+	for _, k := range state.Keys {
+		key := authn.Key{ID: k.Key.ID, TenantID: k.Key.TenantID, Hash: k.Hash, Role: k.Key.Role, Scopes: k.Key.Scopes, ExpiresAt: k.Key.ExpiresAt}
+		if k.Key.ProjectID == "" {
+			c.TenantKeys = append(c.TenantKeys, key)
+		} else {
+			c.Keys = append(c.Keys, key)
+		}
+	}
+	return c
+}
+
+// Discard gives back what a generation that was built but never served holds.
+func (g *Generation) Discard() { g.close() }

@@ -1,0 +1,95 @@
+package revision
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"tenantry/api/errcode"
+	"tenantry/services/engine/introspect"
+	"tenantry/services/live"
+	"tenantry/tenants"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/metadata"
+	"tenantry/tenants/settings"
+)
+
+// introspect reads the catalogs that a draft needs: those of sources that have
+// none yet, and all when again is set.
+func (s *Service) introspect(ctx context.Context, d *draft, again bool) error {
+	moved := !d.state.Settings.Database.URL.Equal(d.before.Settings.Database.URL)
+	for _, src := range d.out.Document.Sources {
+		known := d.state.Catalogs[src.Name]
+		if known != nil && !again && !moved {
+			continue
+		}
+		fresh, err := s.read(ctx, src, d.state.Project, d.state.Settings)
+		if errors.Is(err, live.ErrNoAddress) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if known != nil && known.Fingerprint() == fresh.Fingerprint() {
+			continue
+		}
+		d.state.Catalogs = maps.Clone(d.state.Catalogs)
+		d.state.Catalogs[src.Name] = fresh
+		d.catalogsChanged = append(d.catalogsChanged, src.Name)
+	}
+	return nil
+}
+
+func (s *Service) read(ctx context.Context, src metadata.Source, p tenants.Project, set settings.Settings) (*catalog.Catalog, error) {
+	opened, err := live.OpenSource(s.Pools, src, p, set)
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close()
+	pool, err := opened.Pgx(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := introspect.Read(ctx, pool)
+	if err != nil {
+		return nil, errcode.New(errcode.ConnectionFailed, "the catalog of source %q can't be read", src.Name).Because(err)
+	}
+	return c, nil
+}
+
+// Catalog reads the catalog of the source "default" afresh and, when it has
+// changed, makes the project follow.
+func (s *Service) Catalog(ctx context.Context, projectSlugOrID string) (*catalog.Catalog, error) {
+	state, err := s.Store.LoadProject(ctx, projectSlugOrID)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := metadata.Decode(state.Document)
+	if err != nil {
+		return nil, fmt.Errorf("stored metadata: %w", err)
+	}
+	for _, src := range doc.Sources {
+		if src.Name == metadata.DefaultSource {
+			return s.read(ctx, src, state.Project, state.Settings)
+		}
+	}
+	return nil, errcode.New(errcode.NotExists, "the project has no source %q", metadata.DefaultSource)
+}
+
+// refuseAddresses keeps database addresses out of the metadata, which is not
+// sealed and is shown by export: they belong to variables and settings.
+func refuseAddresses(doc *metadata.Document) error {
+	for i, src := range doc.Sources {
+		text := src.Configuration.ConnectionInfo.DatabaseURL
+		var url string
+		if json.Unmarshal(text, &url) == nil && strings.Contains(url, "://") || strings.Contains(string(text), "connection_parameters") {
+			return errcode.New(errcode.InvalidConfiguration,
+				"database_url of source %q holds an address: put it into a variable of the project and refer to it with from_env", src.Name).
+				At(fmt.Sprintf("$.sources[%d].configuration.connection_info.database_url", i))
+		}
+	}
+	return nil
+}

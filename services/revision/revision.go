@@ -1,0 +1,367 @@
+// Package revision is the one way to change a project: edit → model, access,
+// policy (all errors) → commit with its audit event → swap → announce. The
+// control API and the metadata API both call it; nothing else writes metadata
+// or settings.
+package revision
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"tenantry/api/errcode"
+	"tenantry/ops/audit"
+	"tenantry/policy/authz"
+	"tenantry/services/engine/instance"
+	"tenantry/services/engine/source"
+	"tenantry/services/live"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/metadata"
+	"tenantry/tenants/model"
+	"tenantry/tenants/settings"
+	"tenantry/tenants/store"
+)
+
+// Cluster makes databases for projects: the operator's.
+type Cluster interface {
+	CreateDatabase(ctx context.Context, name string) (url string, err error)
+	DropDatabase(ctx context.Context, name string) error
+}
+
+// Service changes projects. Safe for concurrent use; changes of one project run
+// one after the other.
+type Service struct {
+	Store  *store.Store
+	Live   *live.Registry
+	Pools  *source.Pools
+	Logger *slog.Logger
+	// Cluster is nil where no databases are managed.
+	Cluster Cluster
+
+	mu    sync.Mutex
+	locks map[string]*sync.Mutex
+}
+
+// Author is who makes a change, for the audit.
+type Author struct {
+	Actor     audit.Actor
+	TenantID  string
+	IP        string
+	RequestID string
+}
+
+// Change is one change of a project. Edits are pure: they get a copy.
+type Change struct {
+	Author Author
+	Action string         // as the audit names it: metadata.replace, action.create, …
+	Target string         // what it is about: shop/actions/placeOrder
+	Detail map[string]any // chosen fields, no secrets
+
+	Metadata func(*metadata.Document) (*metadata.Document, error)
+	Settings func(settings.Settings) (settings.Settings, error)
+	// ExpectVersion is the resource version that the author saw; 0 is any.
+	ExpectVersion int64
+	// ExpectSettings is the settings version that the author saw; 0 is any.
+	ExpectSettings int64
+	// Whole says that the document is replaced: every inconsistency in it counts,
+	// not only those that the change adds.
+	Whole bool
+	// AllowInconsistent commits although objects do not resolve.
+	AllowInconsistent bool
+	// Bump makes a new resource version even if the document stays as it is.
+	Bump   bool
+	DryRun bool
+	// Unmanaged says that the database is no longer one that the platform made.
+	Unmanaged bool
+	// Introspect reads the databases' catalogs again first.
+	Introspect bool
+	// Also runs in the same transaction.
+	Also func(ctx context.Context, tx *store.Tx) error
+}
+
+// Outcome is a project after (or, for a dry run, as if after) a change.
+type Outcome struct {
+	ResourceVersion int64
+	SettingsVersion int64
+	// Changed is false when the edit left everything as it was: nothing was
+	// written then.
+	Changed         bool
+	Document        *metadata.Document
+	Settings        settings.Settings
+	Catalogs        map[string]*catalog.Catalog
+	Model           *model.Model
+	Inconsistencies []model.Inconsistency
+}
+
+// Inconsistent refuses a change after which objects would not resolve.
+type Inconsistent struct{ Objects []model.Inconsistency }
+
+// Error tells of the first object.
+func (e *Inconsistent) Error() string {
+	return fmt.Sprintf("%s: %s", e.Objects[0].Name, e.Objects[0].Reason)
+}
+
+// Unwrap gives the public error.
+func (e *Inconsistent) Unwrap() error {
+	return errcode.New(errcode.InvalidConfiguration, "cannot continue due to inconsistent metadata").WithInternal(e.Objects)
+}
+
+// tries is how often a change is made anew when another node was faster.
+const tries = 5
+
+// Apply makes a change. Errors: *errcode.Error with what the author can mend
+// (*Inconsistent and *authz.CompileError are found by errors.As), conflict when
+// an expected version is no longer current, not-found.
+func (s *Service) Apply(ctx context.Context, projectSlugOrID string, c Change) (Outcome, error) {
+	project, err := s.Store.Project(ctx, projectSlugOrID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	lock := s.lock(project.ID)
+	lock.Lock()
+	defer lock.Unlock()
+	for try := 1; ; try++ {
+		out, err := s.apply(ctx, project.ID, c)
+		// Another node changed the project between our reading and writing. Unless
+		// the author insists on what they saw, the edit is made on what is there.
+		if errors.Is(err, store.ErrConflict) && c.ExpectVersion == 0 && c.ExpectSettings == 0 && try < tries {
+			continue
+		}
+		return out, err
+	}
+}
+
+func (s *Service) lock(projectID string) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.locks == nil {
+		s.locks = map[string]*sync.Mutex{}
+	}
+	l, ok := s.locks[projectID]
+	if !ok {
+		l = &sync.Mutex{}
+		s.locks[projectID] = l
+	}
+	return l
+}
+
+func (s *Service) apply(ctx context.Context, projectID string, c Change) (Outcome, error) {
+	state, err := s.Store.LoadProject(ctx, projectID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	d, err := s.draft(ctx, state, c)
+	if err != nil || c.DryRun || !d.out.Changed && c.Also == nil {
+		return d.out, err
+	}
+	generation, err := s.Live.Build(ctx, d.state)
+	if err != nil {
+		return d.out, publicBuildError(err)
+	}
+	if err := s.commit(ctx, d, c); err != nil {
+		generation.Discard()
+		return d.out, err
+	}
+	s.Live.Swap(generation)
+	return d.out, nil
+}
+
+// draft is a change that was worked out and not written yet.
+type draft struct {
+	before store.ProjectState
+	state  store.ProjectState // as it will be
+	out    Outcome
+
+	metadataChanged, settingsChanged bool
+	catalogsChanged                  []string
+}
+
+func (s *Service) draft(ctx context.Context, before store.ProjectState, c Change) (*draft, error) {
+	d := &draft{before: before, state: before}
+	if c.Unmanaged {
+		d.state.Project.Managed = false
+	}
+	if err := expect(before, c); err != nil {
+		return d, err
+	}
+	old, err := metadata.Decode(before.Document)
+	if err != nil {
+		return d, fmt.Errorf("stored metadata: %w", err)
+	}
+	if err := d.edit(old, c); err != nil {
+		return d, err
+	}
+	if err := s.introspect(ctx, d, c.Introspect); err != nil {
+		return d, err
+	}
+	m, _, inconsistent := instance.Resolve(d.out.Document, d.state.Catalogs)
+	d.out.Model, d.out.Inconsistencies, d.out.Catalogs = m, inconsistent, d.state.Catalogs
+	d.out.Settings, d.out.ResourceVersion, d.out.SettingsVersion = d.state.Settings, d.state.ResourceVersion, d.state.SettingsVersion
+	d.out.Changed = d.metadataChanged || d.settingsChanged || len(d.catalogsChanged) > 0
+	return d, refuse(old, before, inconsistent, c)
+}
+
+func expect(state store.ProjectState, c Change) error {
+	if c.ExpectVersion != 0 && c.ExpectVersion != state.ResourceVersion {
+		return errcode.New(errcode.Conflict, "metadata resource version referenced (%d) did not match current version", c.ExpectVersion).At("$")
+	}
+	if c.ExpectSettings != 0 && c.ExpectSettings != state.SettingsVersion {
+		return store.ErrConflict
+	}
+	return nil
+}
+
+// edit runs the pure edits and notes what they changed.
+func (d *draft) edit(old *metadata.Document, c Change) error {
+	d.out.Document = old
+	if c.Metadata != nil {
+		edited, err := c.Metadata(old)
+		if err != nil {
+			return err
+		}
+		if err := refuseAddresses(edited); err != nil {
+			return err
+		}
+		text, err := metadata.Encode(edited)
+		if err != nil {
+			return fmt.Errorf("encode metadata: %w", err)
+		}
+		if d.metadataChanged = c.Bump || !bytes.Equal(text, canonical(old)); d.metadataChanged {
+			d.out.Document, d.state.Document = edited, text
+			d.state.ResourceVersion++
+		}
+	} else if c.Bump {
+		d.metadataChanged = true
+		d.state.ResourceVersion++
+	}
+	if c.Settings == nil {
+		return nil
+	}
+	edited, err := c.Settings(d.before.Settings.Clone())
+	if err != nil {
+		return err
+	}
+	same, err := equal(edited, d.before.Settings)
+	if err != nil {
+		return err
+	}
+	if d.settingsChanged = !same; d.settingsChanged {
+		d.state.Settings = edited
+		d.state.SettingsVersion++
+	}
+	return nil
+}
+
+// equal compares settings by their stored form.
+func equal(a, b settings.Settings) (bool, error) {
+	left, err := settings.Encode(a)
+	if err != nil {
+		return false, fmt.Errorf("encode settings: %w", err)
+	}
+	right, err := settings.Encode(b)
+	return bytes.Equal(left, right), err
+}
+
+// canonical is a document's stable form; what was stored by an older version of
+// the program may be written differently.
+func canonical(doc *metadata.Document) []byte {
+	text, err := metadata.Encode(doc)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// refuse judges the inconsistencies of a draft: those that the change adds, or
+// all when it replaces the document.
+func refuse(old *metadata.Document, before store.ProjectState, now []model.Inconsistency, c Change) error {
+	if c.AllowInconsistent || c.DryRun || len(now) == 0 || c.Metadata == nil && !c.Introspect {
+		return nil
+	}
+	known := map[string]bool{}
+	if !c.Whole {
+		_, _, earlier := instance.Resolve(old, before.Catalogs)
+		for _, i := range earlier {
+			known[i.Type+"\x00"+i.Name] = true
+		}
+	}
+	var added []model.Inconsistency
+	for _, i := range now {
+		if !known[i.Type+"\x00"+i.Name] {
+			added = append(added, i)
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	return &Inconsistent{added}
+}
+
+func (s *Service) commit(ctx context.Context, d *draft, c Change) error {
+	id := d.before.Project.ID
+	event := audit.Event{
+		Kind: audit.KindChange, TenantID: d.before.Project.TenantID, ProjectID: id, Actor: c.Author.Actor, Action: c.Action, Target: c.Target,
+		Outcome: audit.OK, RequestID: c.Author.RequestID, IP: c.Author.IP, Detail: d.detail(c),
+	}
+	return s.Store.Change(ctx, []audit.Event{event}, func(ctx context.Context, tx *store.Tx) error {
+		if d.metadataChanged {
+			if _, err := tx.PutMetadata(ctx, id, d.before.ResourceVersion, d.state.Document, c.Author.Actor); err != nil {
+				return err
+			}
+		}
+		if d.settingsChanged {
+			if _, err := tx.PutSettings(ctx, id, d.before.SettingsVersion, d.state.Settings, c.Author.Actor); err != nil {
+				return err
+			}
+		}
+		for _, name := range d.catalogsChanged {
+			if err := tx.PutCatalog(ctx, id, name, d.state.Catalogs[name]); err != nil {
+				return err
+			}
+			if err := tx.Touch(ctx, id); err != nil {
+				return err
+			}
+		}
+		if c.Also != nil {
+			return c.Also(ctx, tx)
+		}
+		return nil
+	})
+}
+
+func (d *draft) detail(c Change) map[string]any {
+	detail := map[string]any{}
+	for k, v := range c.Detail {
+		detail[k] = v
+	}
+	if d.metadataChanged {
+		detail["resource_version"] = d.state.ResourceVersion
+	}
+	if d.settingsChanged {
+		detail["settings_version"] = d.state.SettingsVersion
+	}
+	return detail
+}
+
+// publicBuildError shows what the author can mend: a policy that doesn't
+// compile. Anything else stays hidden.
+func publicBuildError(err error) error {
+	var policy *authz.CompileError
+	if errors.As(err, &policy) {
+		return policy
+	}
+	return err
+}
+
+// Current reads a project without changing it.
+func (s *Service) Current(ctx context.Context, projectSlugOrID string) (Outcome, error) {
+	state, err := s.Store.LoadProject(ctx, projectSlugOrID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	d, err := s.draft(ctx, state, Change{})
+	return d.out, err
+}

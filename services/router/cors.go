@@ -1,0 +1,52 @@
+package router
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"tenantry/services/live"
+)
+
+// cors lets pages of the project's origins read the answer. It reports whether
+// the request was a preflight, which is answered without the engine. Without
+// configured origins no page of another origin may read anything.
+func (r *router) cors(c *fiber.Ctx, g *live.Generation) bool {
+	origin := c.Get(fiber.HeaderOrigin)
+	if origin == "" {
+		return false
+	}
+	preflight := c.Method() == fiber.MethodOptions
+	c.Vary(fiber.HeaderOrigin)
+	if !allowedOrigin(g.Instance.Settings.Auth.CORS.Origins, origin) {
+		return preflight
+	}
+	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	c.Set(fiber.HeaderAccessControlExposeHeaders, "x-request-id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After")
+	if preflight {
+		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, OPTIONS")
+		if wanted := c.Get(fiber.HeaderAccessControlRequestHeaders); wanted != "" {
+			c.Set(fiber.HeaderAccessControlAllowHeaders, wanted)
+		}
+		c.Set(fiber.HeaderAccessControlMaxAge, "600")
+	}
+	return preflight
+}
+
+// allowedOrigin compares an origin with "*", exact origins, and origins whose
+// first label is a wildcard.
+func allowedOrigin(allowed []string, origin string) bool {
+	for _, a := range allowed {
+		if a == "*" || strings.EqualFold(a, origin) {
+			return true
+		}
+		if before, after, ok := strings.Cut(a, "*."); ok {
+			rest, found := strings.CutPrefix(strings.ToLower(origin), strings.ToLower(before))
+			label, domain, dotted := strings.Cut(rest, ".")
+			if found && dotted && label != "" && strings.EqualFold(domain, after) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,132 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+
+	"tenantry/api/errcode"
+	"tenantry/api/graphqlhttp"
+	"tenantry/api/session"
+	"tenantry/policy/authn"
+	"tenantry/services/engine/instance"
+	"tenantry/services/live"
+)
+
+// exchange is one GraphQL request on its way: what was read at the door, copied.
+type exchange struct {
+	generation *live.Generation
+	headers    headers
+	ip         string
+	id         string
+	get        bool
+	body       []byte
+	query      url.Values // of a GET
+	statuses   bool
+}
+
+// graphql serves GraphQL; statuses says that errors use their HTTP status
+// whatever the client asks for (/v1alpha1).
+func (r *router) graphql(statuses bool) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		x := exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c), get: c.Method() == fiber.MethodGet}
+		x.statuses = statuses || wantsStatuses(x.headers)
+		if x.get {
+			x.query, _ = url.ParseQuery(string(c.Request().URI().QueryString()))
+		} else {
+			x.body = bytes.Clone(c.Request().Body())
+		}
+		ctx, cancel := context.WithCancel(r.Base)
+		defer cancel()
+		return r.present(c, x, r.serve(ctx, x))
+	}
+}
+
+// serve authenticates and executes; the result has one answer per operation.
+func (r *router) serve(ctx context.Context, x exchange) answers {
+	s, err := x.generation.Authn.AuthenticateCall(ctx, authn.Call{Headers: x.headers, IP: x.ip, Surface: authn.GraphQL, Request: x.body})
+	if err != nil {
+		return r.refusal(x, session.Session{IP: x.ip}, errcode.From(err))
+	}
+	requests, batch, err := x.decode()
+	if err != nil {
+		return r.refusal(x, s, errcode.From(err))
+	}
+	if batch {
+		if e := x.generation.Instance.CheckBatch(s, len(requests)); e != nil {
+			return r.refusal(x, s, e)
+		}
+	}
+	out := answers{batch: batch}
+	for _, one := range requests {
+		response, trail := x.generation.Instance.Execute(ctx, s, instance.Request{
+			Request: one, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, ReadOnly: x.get,
+		})
+		r.record(x, s, trail)
+		out.responses = append(out.responses, response)
+		out.rate = trail.Rate
+	}
+	return out
+}
+
+// refusal is an answer to a request that did not reach the engine.
+func (r *router) refusal(x exchange, s session.Session, e *errcode.Error) answers {
+	trail := instance.Refusal(s, e)
+	r.record(x, s, trail)
+	internal := s.Role != "" && s.IsAdmin() || x.generation.Instance.Settings.DevMode
+	return answers{responses: []graphqlhttp.Response{{Body: graphqlhttp.ErrorBody(e, internal), Err: e}}}
+}
+
+func (x exchange) traceParent() string {
+	value, _ := x.headers.Lookup("traceparent")
+	return value
+}
+
+func (x exchange) decode() ([]graphqlhttp.Request, bool, error) {
+	if x.get {
+		one, err := x.decodeQuery()
+		return []graphqlhttp.Request{one}, false, err
+	}
+	if len(x.body) > MaxGraphQLBody {
+		return nil, false, errcode.New(errcode.BadRequest, "the body has %d bytes; a GraphQL request may have %d", len(x.body), MaxGraphQLBody)
+	}
+	if encoding, ok := x.headers.Lookup(fiber.HeaderContentEncoding); ok && encoding != "" && encoding != "identity" {
+		return nil, false, errcode.New(errcode.NotSupported, "content-encoding is not supported: send the body as it is")
+	}
+	return graphqlhttp.Decode(x.body)
+}
+
+// decodeQuery reads a GET: query, operationName, and JSON in variables and
+// extensions.
+func (x exchange) decodeQuery() (graphqlhttp.Request, error) {
+	doc := map[string]json.RawMessage{}
+	for _, key := range []string{"query", "operationName"} {
+		if x.query.Has(key) {
+			text, err := json.Marshal(x.query.Get(key))
+			if err != nil {
+				return graphqlhttp.Request{}, err
+			}
+			doc[key] = text
+		}
+	}
+	for _, key := range []string{"variables", "extensions"} {
+		if text := x.query.Get(key); text != "" {
+			if !json.Valid([]byte(text)) {
+				return graphqlhttp.Request{}, errcode.New(errcode.InvalidJSON, "the query parameter %q is not valid JSON", key)
+			}
+			doc[key] = json.RawMessage(text)
+		}
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return graphqlhttp.Request{}, err
+	}
+	one, _, err := graphqlhttp.Decode(text)
+	if err != nil {
+		return graphqlhttp.Request{}, err
+	}
+	return one[0], nil
+}

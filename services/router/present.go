@@ -1,0 +1,79 @@
+package router
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"tenantry/api/errcode"
+	"tenantry/api/graphqlhttp"
+	"tenantry/policy/limits"
+)
+
+// answers are the responses to one HTTP request: one, or a batch in order.
+type answers struct {
+	batch     bool
+	responses []graphqlhttp.Response
+	rate      limits.Decision
+}
+
+// present is the one place where a GraphQL answer is written.
+func (r *router) present(c *fiber.Ctx, x exchange, a answers) error {
+	rateHeaders(c, a.rate, a.rateRefused())
+	media := graphqlhttp.MediaJSON
+	if wantsStatuses(x.headers) {
+		media = graphqlhttp.MediaResponse
+	}
+	if x.get {
+		c.Set(fiber.HeaderCacheControl, "no-store")
+	}
+	if a.batch && len(a.responses) > 0 && a.responses[0].Body != nil {
+		return sendJSON(c, media, joinBatch(a.responses))
+	}
+	one := a.responses[0]
+	for _, h := range one.Headers {
+		c.Response().Header.Add(h.Name, h.Value)
+	}
+	if x.statuses {
+		c.Status(graphqlStatus(one.Err))
+	}
+	return sendJSON(c, media, one.Body)
+}
+
+func joinBatch(responses []graphqlhttp.Response) []byte {
+	size := 2
+	for _, one := range responses {
+		size += len(one.Body) + 1
+	}
+	out := append(make([]byte, 0, size), '[')
+	for i, one := range responses {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, one.Body...)
+	}
+	return append(out, ']')
+}
+
+func rateHeaders(c *fiber.Ctx, d limits.Decision, refused bool) {
+	if !d.Applies {
+		return
+	}
+	seconds := strconv.Itoa(int(math.Ceil(d.Reset.Seconds())))
+	c.Set("RateLimit-Limit", strconv.Itoa(d.Limit))
+	c.Set("RateLimit-Remaining", strconv.Itoa(max(d.Remaining, 0)))
+	c.Set("RateLimit-Reset", seconds)
+	if refused {
+		c.Set(fiber.HeaderRetryAfter, seconds)
+	}
+}
+
+func (a answers) rateRefused() bool {
+	for _, one := range a.responses {
+		if one.Err != nil && one.Err.Code == errcode.RateLimitExceeded {
+			return true
+		}
+	}
+	return false
+}

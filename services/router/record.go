@@ -1,0 +1,81 @@
+package router
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"tenantry/api/errcode"
+	"tenantry/api/session"
+	"tenantry/ops/audit"
+	"tenantry/services/engine/instance"
+	"tenantry/services/live"
+)
+
+// record turns a trail into metrics and at most one audit event: always for
+// denials and uses of an admin secret, for other requests by sample.
+func (r *router) record(x exchange, s session.Session, t instance.Trail) {
+	g := x.generation
+	outcome := t.Outcome()
+	r.Metrics.ForProject(g.Project.Slug).RecordRequest(operationType(t.Type), t.Role, outcome, t.Duration)
+	if t.Err != nil && t.Err.Code == errcode.Unexpected && errors.Unwrap(t.Err) != nil {
+		r.Logger.Error("request failed", "type", "http-log", "project", g.Project.Slug, "request_id", x.id, "error", chain(t.Err))
+	}
+	kind, ok := r.kind(g, s, outcome)
+	if !ok {
+		return
+	}
+	event := audit.Event{
+		Kind: kind, TenantID: g.Project.TenantID, ProjectID: g.Project.ID, Actor: instance.Actor(s), Role: s.Role,
+		Action: "graphql", Target: strings.Join(t.Fields, ","), Outcome: outcome, RequestID: x.id, IP: x.ip,
+		Detail: map[string]any{"type": t.Type, "name": t.Name, "hash": t.Hash, "ms": t.Duration.Milliseconds()},
+	}
+	if t.Err != nil {
+		event.Code = string(t.Err.Code)
+	}
+	if len(t.Decisions) > 0 {
+		last := t.Decisions[len(t.Decisions)-1]
+		event.Detail["decision_id"] = last.ID
+		event.Detail["reasons"] = last.Reasons
+	}
+	r.Recorder.Record(event)
+}
+
+func (r *router) kind(g *live.Generation, s session.Session, outcome string) (string, bool) {
+	switch {
+	case outcome == audit.Denied:
+		return audit.KindDenial, true
+	case s.Auth == session.AuthAdminSecret:
+		return audit.KindAdmin, true
+	}
+	sample := r.AuditSample
+	if own := g.Instance.Settings.AuditSample; own != nil {
+		sample = *own
+	}
+	return audit.KindRequest, rand.Float64() < sample
+}
+
+// denied records a request that was refused before its session was known.
+func (r *router) denied(c *fiber.Ctx, g *live.Generation, e *errcode.Error) {
+	x := exchange{generation: g, id: requestID(c), ip: r.ClientIP(c)}
+	s := session.Session{IP: x.ip}
+	r.record(x, s, instance.Refusal(s, e))
+}
+
+func operationType(t string) string {
+	if t == "" {
+		return "unknown"
+	}
+	return t
+}
+
+// chain is an error with its private causes, for operators.
+func chain(err error) string {
+	out := err.Error()
+	for err = errors.Unwrap(err); err != nil; err = errors.Unwrap(err) {
+		out += ": " + err.Error()
+	}
+	return out
+}

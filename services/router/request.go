@@ -1,0 +1,38 @@
+package router
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"tenantry/api/graphqlhttp"
+)
+
+// headers are a request's headers, copied out of fiber's buffers, which are
+// reused for the next request.
+type headers []graphqlhttp.Header
+
+func copyHeaders(c *fiber.Ctx) headers {
+	out := make(headers, 0, 16)
+	c.Request().Header.VisitAll(func(name, value []byte) {
+		out = append(out, graphqlhttp.Header{Name: string(name), Value: string(value)})
+	})
+	return out
+}
+
+// Lookup returns the first value of a header; present and empty is present.
+func (h headers) Lookup(name string) (string, bool) {
+	for _, one := range h {
+		if strings.EqualFold(one.Name, name) {
+			return one.Value, true
+		}
+	}
+	return "", false
+}
+
+// All calls f for each header.
+func (h headers) All(f func(name, value string)) {
+	for _, one := range h {
+		f(one.Name, one.Value)
+	}
+}
