@@ -29,16 +29,17 @@ func DecodeAuth(text []byte) (Auth, error) {
 		"webhook":           func(v any, pointer string) { a.Webhook = m.webhook(v, pointer) },
 		"unauthorized_role": m.text(&a.UnauthorizedRole),
 		"cors": func(v any, pointer string) {
-			m.object(v, pointer, fields{"origins": m.texts(&a.CORS.Origins)})
+			m.object(v, pointer, fields{"origins": m.list(func(v any, pointer string) {
+				origin, _ := v.(string)
+				if !originForm.MatchString(origin) {
+					m.add(pointer, "expected *, or an origin such as https://app.example.com or https://*.example.com")
+				}
+				a.CORS.Origins = append(a.CORS.Origins, origin)
+			})})
 		},
 	})
 	if a.UnauthorizedRole == "admin" {
 		m.add("/unauthorized_role", "expected a role other than admin: everybody would have it")
-	}
-	for i, origin := range a.CORS.Origins {
-		if !originForm.MatchString(origin) {
-			m.add(fmt.Sprintf("/cors/origins/%d", i), "expected *, or an origin such as https://app.example.com or https://*.example.com")
-		}
 	}
 	if err := m.err(); err != nil {
 		return Auth{}, err
