@@ -1,0 +1,136 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tenantry/ops/lifecycle"
+	"tenantry/ops/postgres"
+	"tenantry/policy/egress"
+	"tenantry/services/tenantry/config"
+	"tenantry/tenants/store"
+	"tenantry/tenants/vault"
+)
+
+const (
+	startTimeout    = 2 * time.Minute // of the embedded Postgres, which may have to be fetched or to recover
+	pruneInterval   = time.Hour       // between deletions of stored answers that are no longer given
+	operatorKeyFile = "operator.key"
+)
+
+// base is what the services stand on.
+type base struct {
+	store       *store.Store
+	vault       *vault.Vault
+	guard       *egress.Guard
+	cluster     *postgres.Cluster
+	operatorKey vault.Secret
+	// serverURL gives a superuser's URL of the embedded Postgres; nil in serve.
+	serverURL func(database string) string
+	ended     <-chan struct{} // the embedded Postgres has ended; nil in serve
+}
+
+// openBase starts or finds the control plane's Postgres, brings its schema to
+// this version, and opens what lies beside it.
+func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error) {
+	b := base{operatorKey: r.cfg.OperatorKey}
+	url, sockets, err := r.database(ctx, stack, &b)
+	if err != nil {
+		return base{}, err
+	}
+	if err := os.MkdirAll(filepath.Dir(r.cfg.Keyring), 0o700); err != nil {
+		return base{}, fmt.Errorf("the keyring's folder cannot be made: %w", err)
+	}
+	if b.vault, err = vault.Open(r.cfg.Keyring); err != nil {
+		return base{}, fmt.Errorf("the keyring cannot be used: %w", err)
+	}
+	if b.operatorKey.IsZero() && r.cfg.Command == config.Dev {
+		if b.operatorKey, err = keepOperatorKey(filepath.Join(r.cfg.DataDir, operatorKeyFile)); err != nil {
+			return base{}, err
+		}
+	}
+	if err := store.Migrate(ctx, url); err != nil {
+		return base{}, fmt.Errorf("the control plane's database could not be migrated: %w", err)
+	}
+	if b.store, err = store.Open(ctx, url, b.vault); err != nil {
+		return base{}, fmt.Errorf("the control plane's database cannot be used: %w", err)
+	}
+	stack.Push("store", func(context.Context) error { b.store.Close(); return nil })
+	r.checks.Add("control-plane", b.store.Ping)
+	r.checks.Add("keyring", func(context.Context) error { return tryVault(b.vault) })
+	r.prune(b.store, stack)
+
+	if b.cluster != nil {
+		if err := b.cluster.Harden(ctx); errors.Is(err, postgres.ErrOpen) {
+			r.logger.Warn("databases of the cluster are open to the roles of managed databases", "error", err)
+		} else if err != nil {
+			return base{}, fmt.Errorf("the cluster of managed databases cannot be used: %w", err)
+		}
+	}
+	b.guard = egress.New(egress.Options{Allow: r.cfg.EgressAllow, Ports: r.cfg.EgressPorts, UnixSockets: sockets})
+	stack.Push("egress", func(context.Context) error { b.guard.CloseIdle(); return nil })
+	if r.cfg.Command == config.Dev {
+		r.logger.Info("tenants' URLs may reach this machine, as always in dev", "networks", config.Loopback())
+	}
+	return b, nil
+}
+
+// database gives the URL of the control plane's database, in dev that of a
+// Postgres of our own, and the folders of unix sockets that may be dialled.
+func (r *run) database(ctx context.Context, stack *lifecycle.Stack, b *base) (url string, sockets []string, err error) {
+	if r.cfg.Command != config.Dev {
+		if !r.cfg.ManagedURL.IsZero() {
+			b.cluster = postgres.NewCluster(r.cfg.ManagedURL.Reveal(), r.cfg.ManagedExtensions)
+		}
+		return r.cfg.DatabaseURL.Reveal(), nil, nil
+	}
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	server, err := postgres.Start(starting, postgres.Options{DataDir: r.cfg.DataDir, Durable: true, Logger: r.logger})
+	if err != nil {
+		return "", nil, err
+	}
+	stack.Push("postgres", server.Stop)
+	url = server.URL("postgres")
+	b.cluster = postgres.NewCluster(url, r.cfg.ManagedExtensions)
+	b.serverURL, b.ended = server.URL, server.Done()
+	if dir := server.SocketDir(); dir != "" {
+		sockets = []string{dir}
+	}
+	return url, sockets, nil
+}
+
+// tryVault seals and unseals.
+func tryVault(v *vault.Vault) error {
+	sealed, err := v.Seal([]byte("ready"), "readiness")
+	if err == nil {
+		_, err = v.Unseal(sealed, "readiness")
+	}
+	return err
+}
+
+// prune deletes stored answers that are no longer given, now and then.
+func (r *run) prune(s *store.Store, stack *lifecycle.Stack) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(pruneInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if _, err := s.PruneAnswers(ctx); err != nil && ctx.Err() == nil {
+					r.logger.Warn("old answers could not be deleted", "error", err)
+				}
+			}
+		}
+	}()
+	stack.Push("pruning", func(context.Context) error { cancel(); <-done; return nil })
+}
