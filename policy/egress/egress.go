@@ -84,14 +84,16 @@ func New(opts Options) *Guard {
 	g.transport = &http.Transport{
 		// A proxy taken from the environment would be the address that is
 		// checked, instead of the tenant's.
-		Proxy:                  nil,
-		DialContext:            g.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxIdleConns:           1024,
-		MaxIdleConnsPerHost:    64,
-		IdleConnTimeout:        90 * time.Second,
+		Proxy:               nil,
+		DialContext:         g.DialContext,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:   true,
+		TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConns:        1024,
+		MaxIdleConnsPerHost: 64,
+		// Below what common handlers keep a connection (5 s): a call sent on one
+		// that the handler is just closing would fail.
+		IdleConnTimeout:        4 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	return g

@@ -2,11 +2,16 @@ package live
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
+	"tenantry/ops/metrics"
 	"tenantry/policy/authn"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/instance"
@@ -26,7 +31,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 	if err != nil {
 		return nil, fmt.Errorf("stored metadata: %w", err)
 	}
-	g := &Generation{Project: state.Project, Tenant: state.Tenant, state: state}
+	g := &Generation{Project: state.Project, Tenant: state.Tenant, state: state, digest: digest(state)}
 	sources, err := r.sources(g, doc)
 	if err != nil {
 		g.closeSources()
@@ -142,3 +147,33 @@ func authnConfig(state store.ProjectState) authn.Config {
 
 // Discard gives back what a generation that was built but never served holds.
 func (g *Generation) Discard() { g.close() }
+
+// digest differs where two states of a project do.
+func digest(state store.ProjectState) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d %v %v\n", state.ResourceVersion, state.SettingsVersion, state.Project, state.Tenant)
+	for _, name := range slices.Sorted(maps.Keys(state.Catalogs)) {
+		fmt.Fprintf(h, "%q %s\n", name, state.Catalogs[name].Fingerprint())
+	}
+	for _, s := range state.AdminSecrets {
+		fmt.Fprintf(h, "secret %s %x\n", s.ID, s.Hash)
+	}
+	for _, k := range state.Keys {
+		fmt.Fprintf(h, "key %s %x %v %s %v\n", k.Key.ID, k.Hash, k.Key.Scopes, k.Key.Role, k.Key.ExpiresAt)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// pool sums up the connections of the project's sources.
+func (e *Entry) pool() metrics.Pool {
+	var sum metrics.Pool
+	for _, s := range e.Current().sources {
+		st := s.Stat()
+		sum.InUse += int(st.InUse)
+		sum.Idle += int(st.Idle)
+		sum.Max += int(st.Max)
+		sum.Waits += uint64(st.Waits)
+		sum.Waited += st.WaitTime
+	}
+	return sum
+}

@@ -82,6 +82,7 @@ type Generation struct {
 	Authn    *authn.Authenticator
 	sources  []*source.Source
 	state    store.ProjectState
+	digest   string
 }
 
 // Current is the generation that serves now.
@@ -153,6 +154,7 @@ func (r *Registry) Swap(g *Generation) *Entry {
 		return e
 	}
 	e.current.Store(g)
+	r.deps.Metrics.ForProject(g.Project.Slug).ReadPool(e.pool)
 	if old != nil && old != g {
 		r.retire(old)
 	}
@@ -210,6 +212,9 @@ func (r *Registry) Reload(ctx context.Context, projectID string) {
 	if err != nil {
 		r.deps.Logger.Error("project not reloaded", "type", "metadata", "project_id", projectID, "error", err)
 		return
+	}
+	if now := e.Current(); now != nil && now.digest == digest(state) {
+		return // this node made the change itself
 	}
 	g, err := r.Build(ctx, state)
 	if err != nil {

@@ -78,7 +78,8 @@ type Change struct {
 	Unmanaged bool
 	// Introspect reads the databases' catalogs again first.
 	Introspect bool
-	// Also runs in the same transaction.
+	// Also runs in the same transaction. With it the change is audited although
+	// the project stays as it was.
 	Also func(ctx context.Context, tx *store.Tx) error
 }
 
@@ -154,8 +155,14 @@ func (s *Service) apply(ctx context.Context, projectID string, c Change) (Outcom
 		return Outcome{}, err
 	}
 	d, err := s.draft(ctx, state, c)
-	if err != nil || c.DryRun || !d.out.Changed && c.Also == nil {
+	if err != nil || c.DryRun {
 		return d.out, err
+	}
+	if !d.out.Changed {
+		if c.Also == nil {
+			return d.out, nil
+		}
+		return d.out, s.commit(ctx, d, c)
 	}
 	generation, err := s.Live.Build(ctx, d.state)
 	if err != nil {
@@ -242,6 +249,9 @@ func (d *draft) edit(old *metadata.Document, c Change) error {
 	}
 	edited, err := c.Settings(d.before.Settings.Clone())
 	if err != nil {
+		return err
+	}
+	if err := edited.Validate(); err != nil {
 		return err
 	}
 	same, err := equal(edited, d.before.Settings)

@@ -10,6 +10,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/session"
 	"tenantry/ops/audit"
+	"tenantry/ops/metrics"
 	"tenantry/services/engine/instance"
 	"tenantry/services/live"
 )
@@ -19,7 +20,7 @@ import (
 func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	g := x.generation
 	outcome := t.Outcome()
-	r.Metrics.ForProject(g.Project.Slug).RecordRequest(operationType(t.Type), t.Role, outcome, t.Duration)
+	r.Metrics.ForProject(g.Project.Slug).RecordRequest(operationType(t.Type), t.Role, metricOutcome(outcome, t.Err), t.Duration)
 	if t.Err != nil && t.Err.Code == errcode.Unexpected && errors.Unwrap(t.Err) != nil {
 		r.Logger.Error("request failed", "type", "http-log", "project", g.Project.Slug, "request_id", x.id, "error", chain(t.Err))
 	}
@@ -62,6 +63,15 @@ func (r *router) denied(c *fiber.Ctx, g *live.Generation, e *errcode.Error) {
 	x := exchange{generation: g, id: requestID(c), ip: r.ClientIP(c)}
 	s := session.Session{IP: x.ip}
 	r.record(x, s, instance.Refusal(s, e))
+}
+
+// metricOutcome tells a client's own mistakes apart from failures, so that no
+// alert fires on them.
+func metricOutcome(outcome string, e *errcode.Error) string {
+	if outcome == audit.Failed && e.Status() < fiber.StatusInternalServerError {
+		return metrics.OutcomeInvalid
+	}
+	return outcome
 }
 
 func operationType(t string) string {

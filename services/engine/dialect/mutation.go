@@ -84,7 +84,15 @@ func (w *writer) onConflict(c *plan.Conflict, row *scope) {
 		return
 	}
 	w.text(" ON CONFLICT")
-	if c.Constraint != "" {
+	switch {
+	case len(c.Columns) > 0:
+		w.text(" (")
+		for i, name := range c.Columns {
+			w.comma(i)
+			w.ident(name)
+		}
+		w.text(")")
+	case c.Constraint != "":
 		w.text(" ON CONSTRAINT ")
 		w.ident(c.Constraint)
 	}

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/services/engine/action"
@@ -12,10 +13,15 @@ import (
 // action calls the webhook of field i, joins its answer and writes its part.
 func (r *run) action(ctx context.Context, i int, f plan.Field) error {
 	input := Arguments(f.Arguments, r.request.Variables)
+	done := func() {}
+	if r.Observe != nil {
+		done = r.Observe.ActionStarted()
+	}
 	result, err := r.Caller.Call(ctx, action.Call{
 		Action: f.Action.Action, Types: r.Types, Input: input, Session: r.request.Session, Query: r.request.Query,
 		RequestID: r.request.RequestID, TraceParent: r.request.TraceParent, ClientHeaders: r.request.ClientHeaders,
 	})
+	done()
 	if r.Observe != nil {
 		r.Observe.Action(ctx, ActionCall{Action: f.Action.Action.Name, Session: r.request.Session, Result: result, Err: err, RequestID: r.request.RequestID})
 	}
@@ -170,8 +176,9 @@ func (r *run) joinPart(ctx context.Context, j *plan.Join, objects []map[string]a
 		if err != nil {
 			return nil, err
 		}
+		started := time.Now()
 		found, err = src.Keyed(ctx, bound, count)
-		r.observe(ctx, j.Select.Source, err)
+		r.observe(ctx, Statement{Source: j.Select.Source, Count: 1, Took: time.Since(started), Err: err})
 		if err != nil {
 			return nil, at(err, "$")
 		}

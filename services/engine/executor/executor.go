@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
@@ -25,8 +26,18 @@ type Executor struct {
 
 // Observer hears what a request did, for metrics and the audit.
 type Observer interface {
-	Statement(ctx context.Context, source string, err error)
+	Statement(ctx context.Context, s Statement)
+	// ActionStarted is called before a webhook call; what it returns, after it.
+	ActionStarted() (done func())
 	Action(ctx context.Context, call ActionCall)
+}
+
+// Statement tells of statements that were sent in one round trip.
+type Statement struct {
+	Source string
+	Count  int
+	Took   time.Duration
+	Err    error
 }
 
 // ActionCall tells of one webhook call.
@@ -139,8 +150,9 @@ func (r *run) read(ctx context.Context, name string, fields []int) error {
 			return err
 		}
 	}
+	started := time.Now()
 	results, err := src.Query(ctx, statements)
-	r.observe(ctx, name, err)
+	r.observe(ctx, Statement{Source: name, Count: len(statements), Took: time.Since(started), Err: err})
 	if err != nil {
 		return at(err, "$")
 	}
@@ -158,9 +170,9 @@ func (r *run) source(name string) (*source.Source, error) {
 	return src, nil
 }
 
-func (r *run) observe(ctx context.Context, name string, err error) {
+func (r *run) observe(ctx context.Context, s Statement) {
 	if r.Observe != nil {
-		r.Observe.Statement(ctx, name, err)
+		r.Observe.Statement(ctx, s)
 	}
 }
 
@@ -240,8 +252,9 @@ func (r *run) writeOne(ctx context.Context, tx *source.Tx, i int, name string) e
 	if err != nil {
 		return err
 	}
+	started := time.Now()
 	value, held, err := tx.Write(ctx, bound)
-	r.observe(ctx, name, err)
+	r.observe(ctx, Statement{Source: name, Count: 1, Took: time.Since(started), Err: err})
 	if err != nil {
 		return at(err, st.errorPath)
 	}

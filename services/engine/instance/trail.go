@@ -83,13 +83,19 @@ func (t *Trail) Outcome() string {
 // Denied reports whether an error refuses the caller, as against a failure.
 func Denied(e *errcode.Error) bool { return denials[e.Code] }
 
-// Statement counts a statement; it makes Instance an executor.Observer.
-func (i *Instance) Statement(_ context.Context, name string, err error) {
-	i.outside.Metrics.RecordStatement(name, err == nil)
-	if err != nil && i.outside.Logger != nil {
-		i.outside.Logger.Warn("statement failed", "type", "query-log", "project", i.Project.Slug, "source", name, "error", operatorText(err))
+// Statement counts and times statements; it makes Instance an executor.Observer.
+func (i *Instance) Statement(_ context.Context, s executor.Statement) {
+	for range s.Count {
+		i.outside.Metrics.RecordStatement(s.Source, s.Err == nil)
+	}
+	i.outside.Metrics.ObserveStatement(s.Took)
+	if s.Err != nil {
+		i.outside.Logger.Warn("statement failed", "type", "query-log", "project", i.Project.Slug, "source", s.Source, "error", operatorText(s.Err))
 	}
 }
+
+// ActionStarted counts a webhook call that is under way.
+func (i *Instance) ActionStarted() func() { return i.outside.Metrics.ActionStarted() }
 
 // Action counts, logs and audits a webhook call: every one of them.
 func (i *Instance) Action(_ context.Context, call executor.ActionCall) {

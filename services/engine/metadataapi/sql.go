@@ -9,6 +9,7 @@ import (
 	"tenantry/services/live"
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
+	"tenantry/tenants/store"
 )
 
 // runSQLArgs are the arguments of run_sql.
@@ -38,7 +39,7 @@ func runSQL(ctx context.Context, c call) (any, error) {
 	if !args.ReadOnly {
 		sum := sha256.Sum256([]byte(args.SQL))
 		_, err = c.apply(ctx, revision.Change{
-			Introspect: true, AllowInconsistent: true, Detail: map[string]any{"sql_sha256": hex.EncodeToString(sum[:]), "source": args.Source},
+			Introspect: true, AllowInconsistent: true, Also: audited, Detail: map[string]any{"sql_sha256": hex.EncodeToString(sum[:]), "source": args.Source},
 		})
 		if err != nil {
 			return nil, err
@@ -46,6 +47,10 @@ func runSQL(ctx context.Context, c call) (any, error) {
 	}
 	return result, nil
 }
+
+// audited has nothing to add: SQL is audited whether or not it changed the
+// catalog.
+func audited(context.Context, *store.Tx) error { return nil }
 
 func (c call) runStatements(ctx context.Context, args runSQLArgs) (any, error) {
 	state, err := c.api.Store.LoadProject(ctx, c.project.ID)

@@ -144,6 +144,8 @@ type Records struct {
 // Conflict is ON CONFLICT.
 type Conflict struct {
 	Constraint string
+	// Columns stand for a unique index, which Postgres lets nobody name.
+	Columns []string
 	// Update are the columns that take the excluded row's values; empty means
 	// DO NOTHING.
 	Update []string

@@ -170,6 +170,11 @@ func (p *planner) conflict(t *model.Table, in input, path string) (*plan.Conflic
 		switch f.name {
 		case "constraint":
 			out.Constraint = f.in.symbol()
+			for _, constraint := range t.Constraints {
+				if constraint.Name == out.Constraint && constraint.Index {
+					out.Columns = constraint.Columns
+				}
+			}
 		case "update_columns":
 			for _, item := range f.in.items() {
 				c, ok := t.Column(item.symbol())

@@ -1,0 +1,138 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+
+	"tenantry/policy/authz"
+	"tenantry/services/control"
+	"tenantry/services/engine/metadataapi"
+	"tenantry/services/engine/source"
+	"tenantry/services/live"
+	"tenantry/services/revision"
+	"tenantry/services/router"
+	"tenantry/services/tenantry/config"
+	"tenantry/tenants/vault"
+)
+
+// The share of ordinary requests that are audited.
+const (
+	auditSampleDev   = 1.0
+	auditSampleServe = 0.01
+)
+
+// maxBody is the largest request of the public listener: metadata and SQL.
+const maxBody = 32 << 20
+
+// callTimeout bounds calls to tenants' addresses that have no limit of their
+// own; an action's own timeout is shorter.
+const callTimeout = 2 * time.Minute
+
+// wire puts the services together: one listener with the data plane under /p
+// and the control API under /api/v1.
+func wire(ctx context.Context, p parts) (wired, error) {
+	pools := source.NewPools(p.Guard.DialContext)
+	registry := live.New(live.Deps{
+		Store: p.Store, Pools: pools, Client: p.Guard.HTTP(callTimeout), Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Version: p.Version,
+	})
+	revisions := &revision.Service{Store: p.Store, Live: registry, Pools: pools, Logger: p.Logger}
+	if p.Cluster != nil {
+		revisions.Cluster = p.Cluster
+	}
+	authorize, err := authz.NewControl(ctx)
+	if err != nil {
+		return wired{}, fmt.Errorf("the control API's policy: %w", err)
+	}
+	// Requests run under base, which ends when the time to drain has passed, never
+	// under fiber's context, which ends when draining begins.
+	base, cut := context.WithCancel(context.Background())
+	app := newApp(p)
+	ip := clientIP(p.Config.TrustedProxies)
+	router.New(app, router.Deps{
+		Live: registry, Metadata: &metadataapi.API{Revisions: revisions, Store: p.Store, Pools: pools},
+		Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Base: base, Version: p.Version,
+		GraphiQL: p.Config.Command == config.Dev, AuditSample: auditSample(p.Config.Command), ClientIP: ip,
+	})
+	control.New(app, control.Deps{
+		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
+		OperatorKeyHash: operatorHash(p.OperatorKey), Signup: string(p.Config.Signup), Managed: p.Cluster != nil,
+		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip,
+	})
+	watching, stopWatching := context.WithCancel(base)
+	watched := make(chan struct{})
+	go func() { defer close(watched); registry.Run(watching) }()
+	return wired{Public: app, Close: func(context.Context) error {
+		stopWatching()
+		<-watched
+		cut()
+		registry.Close()
+		return nil
+	}}, nil
+}
+
+func newApp(p parts) *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName: "tenantry", DisableStartupMessage: true, BodyLimit: maxBody, ReadBufferSize: 64 << 10, Concurrency: 64 << 10,
+		// huma leaves a read deadline on the connection, which would end it while
+		// the client keeps it for the next request.
+		IdleTimeout: time.Minute, ReadTimeout: time.Minute,
+		ErrorHandler: router.ErrorHandler,
+	})
+	app.Use(router.RequestID)
+	app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: func(c *fiber.Ctx, e any) {
+		p.Logger.Error("a request ended in a panic", "type", "http-log", "path", strings.Clone(c.Path()), "panic", fmt.Sprint(e))
+	}}))
+	return app
+}
+
+func auditSample(c config.Command) float64 {
+	if c == config.Dev {
+		return auditSampleDev
+	}
+	return auditSampleServe
+}
+
+func operatorHash(key vault.Secret) []byte {
+	if key.IsZero() {
+		return nil
+	}
+	return vault.Hash(key.Reveal())
+}
+
+// clientIP tells who calls: the peer, or, when the peer is a trusted proxy, the
+// last address in X-Forwarded-For that is not one.
+func clientIP(trusted []netip.Prefix) func(*fiber.Ctx) string {
+	known := func(a netip.Addr) bool {
+		for _, p := range trusted {
+			if p.Contains(a.Unmap()) {
+				return true
+			}
+		}
+		return false
+	}
+	return func(c *fiber.Ctx) string {
+		peer := strings.Clone(c.IP())
+		addr, err := netip.ParseAddr(peer)
+		if err != nil || !known(addr) {
+			return peer
+		}
+		hops := strings.Split(strings.Clone(c.Get(fiber.HeaderXForwardedFor)), ",")
+		for i := len(hops) - 1; i >= 0; i-- {
+			hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+			if err != nil {
+				break
+			}
+			peer = hop.String()
+			if !known(hop) {
+				break
+			}
+		}
+		return peer
+	}
+}
