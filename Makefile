@@ -1,0 +1,65 @@
+# `make` lists the targets. Go is all that is needed to build, run and test:
+# a Postgres is found on the machine or fetched.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+LDFLAGS := -X tenantry/services/tenantry/program.Version=$(VERSION)
+
+# The race detector needs a C compiler.
+RACE ?= $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
+TEST ?= ./...
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/tenantry
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/tenantry ./services/tenantry
+
+.PHONY: run
+run: build ## run for development, with a Postgres and a demo tenant of its own
+	@exec bin/tenantry dev
+
+.PHONY: test
+test: ## vet, and test everything against a real Postgres; TEST=./policy/... for a part
+	@[ -n "$(RACE)" ] || echo "no C compiler: the tests run without the race detector" >&2
+	go vet $(TEST)
+	go run ./ops/gotest $(RACE) -timeout 15m $(TEST)
+
+.PHONY: verify
+verify: test lint prometheus-check compose-check ## everything that can be checked on one machine
+
+.PHONY: lint
+lint: ## golangci-lint and the formatting
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "make fmt formats these"; exit 1; }
+	@command -v golangci-lint >/dev/null || { echo "golangci-lint v2 is missing: https://golangci-lint.run"; exit 1; }
+	golangci-lint run
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME (10s)
+	@set -e; for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \
+	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+	    echo "$$(dirname $$file) $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+	  done; \
+	done
+
+.PHONY: prometheus-check
+prometheus-check: build ## let Prometheus check its files and scrape a running server
+	ops/checks/prometheus
+
+.PHONY: compose-check
+compose-check: ## let docker-compose read docker-compose.yml
+	ops/checks/compose
+
+.PHONY: conformance
+conformance: build ## run a conformance kit against a fresh project: KIT=folder [ARGS=…]
+	@[ -n "$(KIT)" ] || { echo "make conformance KIT=<folder with run.py>"; exit 2; }
+	ops/checks/conformance "$(KIT)" $(ARGS)
