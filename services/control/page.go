@@ -1,0 +1,92 @@
+package control
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+
+	"tenantry/tenants/store"
+)
+
+// pageInput are the parameters of every list.
+type pageInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Items at most."`
+	Cursor string `query:"cursor" maxLength:"2048" doc:"The next_cursor of the part before."`
+}
+
+func (p pageInput) page() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor} }
+
+// page is the answer of every list.
+type page[T any] struct {
+	Body pageBody[T]
+}
+
+type pageBody[T any] struct {
+	Items      []T     `json:"items" nullable:"false"`
+	NextCursor *string `json:"next_cursor" doc:"Where the next part begins; null at the end."`
+}
+
+// pageOf shows each item of a part.
+func pageOf[S, T any](items []S, next string, show func(S) T) *page[T] {
+	out := &page[T]{Body: pageBody[T]{Items: make([]T, 0, len(items))}}
+	for _, item := range items {
+		out.Body.Items = append(out.Body.Items, show(item))
+	}
+	if next != "" {
+		out.Body.NextCursor = &next
+	}
+	return out
+}
+
+// cut takes a page of a list in memory, which is ordered by key.
+func cut[T any](items []T, p pageInput, key func(T) string) ([]T, string, error) {
+	if p.Cursor != "" {
+		after, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+		if err != nil {
+			return nil, "", store.ErrBadCursor
+		}
+		begin := 0
+		for begin < len(items) && key(items[begin]) <= string(after) {
+			begin++
+		}
+		items = items[begin:]
+	}
+	limit := p.Limit
+	if limit <= 0 {
+		limit = 50
+	}
+	if len(items) <= limit {
+		return items, "", nil
+	}
+	return items[:limit], base64.RawURLEncoding.EncodeToString([]byte(key(items[limit-1]))), nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func cloned(text string) string { return strings.Clone(text) }
+
+// tag is the ETag of a version.
+func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+func parseTag(text string) (int64, bool) {
+	text = strings.TrimPrefix(strings.TrimSpace(text), "W/")
+	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	version, err := strconv.ParseInt(text, 10, 64)
+	return version, err == nil && version > 0
+}
+
+// The parameters in paths. Who owns what they name was settled by the guard.
+type (
+	tenantPath struct {
+		Tenant string `path:"tenant" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the tenant."`
+	}
+	projectPath struct {
+		Project string `path:"project" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the project."`
+	}
+	ifMatch struct {
+		IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that the change was made on; 412 when it is no longer current."`
+	}
+	empty struct{}
+)

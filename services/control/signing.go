@@ -1,0 +1,109 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/ops/audit"
+	"tenantry/policy/authz"
+	"tenantry/tenants/settings"
+)
+
+type signingSecretView struct {
+	ID        string    `json:"id"`
+	Secret    string    `json:"secret,omitempty" doc:"At creation, and with reveal=true."`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+type signingSecretOutput struct{ Body signingSecretView }
+
+func (s *service) registerSigningSecrets() {
+	tag := "Authentication"
+	register(s, endpoint{id: "listSigningSecrets", method: http.MethodGet, path: "/projects/{project}/signing-secrets", class: authz.ClassRead, tag: tag,
+		summary: "Secrets that sign calls to the project's handlers"}, s.listSigningSecrets)
+	register(s, endpoint{id: "createSigningSecret", method: http.MethodPost, path: "/projects/{project}/signing-secrets", class: authz.ClassSecrets, tag: tag,
+		status: http.StatusCreated, summary: "Make a second secret, for rotation"}, s.createSigningSecret)
+	register(s, endpoint{id: "deleteSigningSecret", method: http.MethodDelete, path: "/projects/{project}/signing-secrets/{secret}", class: authz.ClassSecrets,
+		tag: tag, status: http.StatusNoContent, summary: "Stop signing with a secret"}, s.deleteSigningSecret)
+}
+
+type listSigningInput struct {
+	listProjectInput
+	Reveal bool `query:"reveal" doc:"Show the secrets: for owners and admins, audited."`
+}
+
+func (s *service) listSigningSecrets(ctx context.Context, c *call, in *listSigningInput) (*page[signingSecretView], error) {
+	if in.Reveal {
+		if allowed, err := s.may(ctx, c, authz.ClassSecrets); err != nil || !allowed {
+			return nil, orForbidden(err)
+		}
+	}
+	set, _, err := s.Store.Settings(ctx, c.project.ID)
+	if err != nil {
+		return nil, err
+	}
+	if in.Reveal {
+		// Kept before it is shown: who saw a secret is never unknown.
+		e := c.event("signing_secret.reveal", c.in("signing-secrets"), nil)
+		e.Kind = audit.KindAdmin
+		if err := s.Store.Append(ctx, []audit.Event{e}); err != nil {
+			return nil, err
+		}
+	}
+	list := slices.Clone(set.SigningSecrets)
+	slices.SortFunc(list, func(a, b settings.SigningSecret) int { return strings.Compare(a.ID, b.ID) })
+	items, next, err := cut(list, in.pageInput, func(secret settings.SigningSecret) string { return secret.ID })
+	return pageOf(items, next, func(secret settings.SigningSecret) signingSecretView {
+		v := signingSecretView{ID: secret.ID, CreatedAt: secret.CreatedAt.UTC()}
+		if in.Reveal {
+			v.Secret = secret.Secret.Reveal()
+		}
+		return v
+	}), err
+}
+
+func orForbidden(err error) error {
+	if err != nil {
+		return err
+	}
+	return errForbidden
+}
+
+func (s *service) createSigningSecret(ctx context.Context, c *call, _ *projectPath) (*signingSecretOutput, error) {
+	made := settings.NewSigningSecret(s.Now().UTC())
+	_, err := s.changeSettings(ctx, c, "", "signing_secret.create", c.in("signing-secrets", made.ID), func(set *settings.Settings) error {
+		if len(set.SigningSecrets) >= settings.MaxSigningSecrets {
+			return problem(http.StatusConflict, errcode.Conflict, "two signing secrets are active already; delete one first")
+		}
+		set.SigningSecrets = append(set.SigningSecrets, made)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &signingSecretOutput{signingSecretView{ID: made.ID, Secret: made.Secret.Reveal(), CreatedAt: made.CreatedAt}}, nil
+}
+
+type deleteSigningInput struct {
+	projectPath
+	Secret string `path:"secret" maxLength:"64" doc:"Id of the signing secret."`
+}
+
+func (s *service) deleteSigningSecret(ctx context.Context, c *call, in *deleteSigningInput) (*empty, error) {
+	_, err := s.changeSettings(ctx, c, "", "signing_secret.delete", c.in("signing-secrets", in.Secret), func(set *settings.Settings) error {
+		at := slices.IndexFunc(set.SigningSecrets, func(secret settings.SigningSecret) bool { return secret.ID == in.Secret })
+		switch {
+		case at < 0:
+			return errNotFound
+		case len(set.SigningSecrets) == 1:
+			return problem(http.StatusConflict, errcode.Conflict, "it is the only signing secret; make another one first")
+		}
+		set.SigningSecrets = slices.Delete(set.SigningSecrets, at, at+1)
+		return nil
+	})
+	return nil, err
+}
