@@ -132,7 +132,7 @@ func (w *writer) number(p Param, t catalog.TypeRef) int {
 		w.params = append(w.params, p)
 		return len(w.params)
 	}
-	identity := fmt.Sprintf("%d\x00%s\x00%v\x00%s", p.Value.From, p.Value.Name, p.Value.Path, typeName(t))
+	identity := identify(*p.Value) + "\x00" + typeName(t)
 	if n, ok := w.numbers[identity]; ok {
 		return n
 	}
@@ -142,4 +142,14 @@ func (w *writer) number(p Param, t catalog.TypeRef) int {
 	w.params = append(w.params, p)
 	w.numbers[identity] = len(w.params)
 	return len(w.params)
+}
+
+// identify tells values apart by where they come from, an array's elements
+// included.
+func identify(p filter.Param) string {
+	out := fmt.Sprintf("%d\x00%q\x00%#v", p.From, p.Name, p.Path)
+	for _, item := range p.Items {
+		out += "\x00(" + identify(item) + ")"
+	}
+	return out
 }

@@ -38,6 +38,10 @@ type Param struct {
 // maxIdentifier is Postgres's limit on names, in bytes; a longer alias is cut.
 const maxIdentifier = 63
 
+// rowAlias names the row that becomes JSON. No GraphQL name is like it: an alias
+// that is also the name of a column would mean that column.
+const rowAlias = `"$row"`
+
 // checkColumn carries a permission check through RETURNING.
 const checkColumn = "__tenantry_check"
 
@@ -93,18 +97,18 @@ func (w *writer) selection(s *plan.Select, outer *scope) {
 		if longKeys(s.Output) {
 			w.record(s.Output)
 		} else {
-			w.text(`row_to_json("r")`)
+			w.text("row_to_json(" + rowAlias + ")")
 		}
 		w.text(" FROM (")
 	}
 	w.rows(s, outer)
-	w.text(`) AS "r")`)
+	w.text(") AS " + rowAlias + ")")
 }
 
 // record writes the value that stands for one row.
 func (w *writer) record(output []plan.Output) {
 	if !longKeys(output) {
-		w.text(`"r"`)
+		w.text(rowAlias)
 		return
 	}
 	w.text("('{' || ")
@@ -113,7 +117,7 @@ func (w *writer) record(output []plan.Output) {
 			w.text(" || ',' || ")
 		}
 		w.literal(strconv.Quote(o.Key) + ":")
-		w.text(" || coalesce(to_json(\"r\"." + outputAlias(output, i) + ")::text, 'null')")
+		w.text(" || coalesce(to_json(" + rowAlias + "." + outputAlias(output, i) + ")::text, 'null')")
 	}
 	w.text(" || '}')::json")
 }
@@ -170,9 +174,7 @@ func (w *writer) outputs(output []plan.Output, row *scope) {
 		}
 		w.text(" AS " + outputAlias(output, i))
 	}
-	if len(output) == 0 {
-		w.text("1")
-	}
+	// No output (directives left everything out) is a row without columns: {}.
 }
 
 // where writes the WHERE clause of a row, if there is one.

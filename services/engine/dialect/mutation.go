@@ -214,7 +214,7 @@ func (w *writer) written(output []plan.Output, where filter.Expr, shape plan.Sha
 		if longKeys(output) {
 			w.record(output)
 		} else {
-			w.text(`row_to_json("r")`)
+			w.text("row_to_json(" + rowAlias + ")")
 		}
 		w.text(" FROM (SELECT ")
 	}
@@ -224,5 +224,5 @@ func (w *writer) written(output []plan.Output, where filter.Expr, shape plan.Sha
 	if shape == plan.Object {
 		w.text(" LIMIT 1")
 	}
-	w.text(`) AS "r")`)
+	w.text(") AS " + rowAlias + ")")
 }

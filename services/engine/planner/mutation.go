@@ -24,10 +24,10 @@ func (p *planner) update(t *model.Table, f *operation.Field, path string, byPK b
 	if u.Set, err = p.assignments(t, f.Arguments, path+".args"); err != nil {
 		return nil, err
 	}
-	u.Set = append(u.Set, presets(allowed.Presets)...)
-	if len(u.Set) == 0 {
+	if len(u.Set) == 0 { // presets alone are not what the client asked for
 		return nil, errcode.New(errcode.ValidationFailed, "at least one update operator must be provided").At(path + ".args")
 	}
+	u.Set = append(u.Set, presets(allowed.Presets)...)
 	u.Returning, err = p.returning(t, f, path, byPK)
 	return u, err
 }
