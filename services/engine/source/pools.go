@@ -40,6 +40,9 @@ type Options struct {
 // Pools holds the pools of all projects on a node, by database.
 type Pools struct {
 	dial Dial
+	// Trusted opens connections to databases that the platform made; nil is the
+	// plain network. Set before the first Source.
+	Trusted Dial
 
 	mu    sync.Mutex
 	pools map[[32]byte]*pool
@@ -103,7 +106,11 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 	c.RuntimeParams["statement_timeout"] = strconv.FormatInt(orDefault(o.StatementTimeout, 60*time.Second).Milliseconds(), 10)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "300000"
 	c.ConnectTimeout = 5 * time.Second
-	if p.dial != nil && !o.Trusted {
+	if o.Trusted {
+		if p.Trusted != nil {
+			c.DialFunc = pgconn.DialFunc(p.Trusted)
+		}
+	} else if p.dial != nil {
 		c.DialFunc = pgconn.DialFunc(p.dial)
 		// The guard resolves and checks the host itself; resolving here first
 		// would open the gap that it closes.

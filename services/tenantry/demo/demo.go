@@ -7,7 +7,9 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -103,7 +105,11 @@ func (d *Demo) Start(ctx context.Context) error {
 	}
 	for _, s := range steps {
 		if err := s.run(ctx); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			var refused *statusError
+			if errors.As(err, &refused) {
+				d.state.Seed = rand.Text() // the same keys would get the same refusal again
+			}
+			return errors.Join(fmt.Errorf("%s: %w", s.name, err), d.save())
 		}
 		if err := d.save(); err != nil {
 			return err

@@ -11,6 +11,8 @@ import (
 	"tenantry/ops/lifecycle"
 	"tenantry/ops/postgres"
 	"tenantry/policy/egress"
+	"tenantry/services/engine/source"
+	"tenantry/services/revision"
 	"tenantry/services/tenantry/config"
 	"tenantry/tenants/store"
 	"tenantry/tenants/vault"
@@ -22,12 +24,19 @@ const (
 	operatorKeyFile = "operator.key"
 )
 
+// cluster makes managed databases and keeps them apart.
+type cluster interface {
+	revision.Cluster
+	Harden(ctx context.Context) error
+}
+
 // base is what the services stand on.
 type base struct {
 	store       *store.Store
 	vault       *vault.Vault
 	guard       *egress.Guard
-	cluster     *postgres.Cluster
+	cluster     cluster     // nil: no managed databases
+	dialManaged source.Dial // nil: by their URL
 	operatorKey vault.Secret
 	// serverURL gives a superuser's URL of the embedded Postgres; nil in serve.
 	serverURL func(database string) string
@@ -38,7 +47,9 @@ type base struct {
 // this version, and opens what lies beside it.
 func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error) {
 	b := base{operatorKey: r.cfg.OperatorKey}
-	url, sockets, err := r.database(ctx, stack, &b)
+	b.guard = egress.New(egress.Options{Allow: r.cfg.EgressAllow, Ports: r.cfg.EgressPorts})
+	stack.Push("egress", func(context.Context) error { b.guard.CloseIdle(); return nil })
+	url, err := r.database(ctx, stack, &b)
 	if err != nil {
 		return base{}, err
 	}
@@ -71,8 +82,6 @@ func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error
 			return base{}, fmt.Errorf("the cluster of managed databases cannot be used: %w", err)
 		}
 	}
-	b.guard = egress.New(egress.Options{Allow: r.cfg.EgressAllow, Ports: r.cfg.EgressPorts, UnixSockets: sockets})
-	stack.Push("egress", func(context.Context) error { b.guard.CloseIdle(); return nil })
 	if r.cfg.Command == config.Dev {
 		r.logger.Info("tenants' URLs may reach this machine, as always in dev", "networks", config.Loopback())
 	}
@@ -80,28 +89,26 @@ func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error
 }
 
 // database gives the URL of the control plane's database, in dev that of a
-// Postgres of our own, and the folders of unix sockets that may be dialled.
-func (r *run) database(ctx context.Context, stack *lifecycle.Stack, b *base) (url string, sockets []string, err error) {
+// Postgres of our own, and fills in what makes managed databases.
+func (r *run) database(ctx context.Context, stack *lifecycle.Stack, b *base) (url string, err error) {
 	if r.cfg.Command != config.Dev {
 		if !r.cfg.ManagedURL.IsZero() {
 			b.cluster = postgres.NewCluster(r.cfg.ManagedURL.Reveal(), r.cfg.ManagedExtensions)
 		}
-		return r.cfg.DatabaseURL.Reveal(), nil, nil
+		return r.cfg.DatabaseURL.Reveal(), nil
 	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	server, err := postgres.Start(starting, postgres.Options{DataDir: r.cfg.DataDir, Durable: true, Logger: r.logger})
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	stack.Push("postgres", server.Stop)
 	url = server.URL("postgres")
-	b.cluster = postgres.NewCluster(url, r.cfg.ManagedExtensions)
+	b.cluster = embeddedCluster{postgres.NewCluster(url, r.cfg.ManagedExtensions)}
 	b.serverURL, b.ended = server.URL, server.Done()
-	if dir := server.SocketDir(); dir != "" {
-		sockets = []string{dir}
-	}
-	return url, sockets, nil
+	b.dialManaged, err = dialEmbedded(url)
+	return url, err
 }
 
 // tryVault seals and unseals.

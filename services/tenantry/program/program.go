@@ -18,8 +18,8 @@ import (
 	"tenantry/ops/lifecycle"
 	"tenantry/ops/logging"
 	"tenantry/ops/metrics"
-	"tenantry/ops/postgres"
 	"tenantry/policy/egress"
+	"tenantry/services/engine/source"
 	"tenantry/services/tenantry/config"
 	"tenantry/services/tenantry/demo"
 	"tenantry/tenants/store"
@@ -78,7 +78,7 @@ func (r *run) serve(ctx context.Context, stack *lifecycle.Stack) error {
 	addresses := listeners.addresses()
 	wired, err := wire(ctx, parts{
 		Config: r.cfg, Addresses: addresses, Version: Version,
-		Store: base.store, Vault: base.vault, Guard: base.guard, Cluster: base.cluster,
+		Store: base.store, Vault: base.vault, Guard: base.guard, Cluster: base.cluster, DialManaged: base.dialManaged,
 		OperatorKey: base.operatorKey, Recorder: recorder, Metrics: meters, Checks: &r.checks, Logger: r.logger,
 	})
 	if err != nil {
@@ -131,9 +131,10 @@ type parts struct {
 	Version     string
 	Store       *store.Store
 	Vault       *vault.Vault
-	Guard       *egress.Guard     // for every address that a tenant chose
-	Cluster     *postgres.Cluster // nil: no managed databases
-	OperatorKey vault.Secret      // empty: there is no operator key
+	Guard       *egress.Guard // for every address that a tenant chose
+	Cluster     cluster       // nil: no managed databases
+	DialManaged source.Dial   // how managed databases are reached; nil: by their URL
+	OperatorKey vault.Secret  // empty: there is no operator key
 	Recorder    *audit.Recorder
 	Metrics     *metrics.Metrics
 	Checks      *health.Checks

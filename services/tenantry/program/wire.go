@@ -38,6 +38,7 @@ const callTimeout = 2 * time.Minute
 // and the control API under /api/v1.
 func wire(ctx context.Context, p parts) (wired, error) {
 	pools := source.NewPools(p.Guard.DialContext)
+	pools.Trusted = p.DialManaged
 	registry := live.New(live.Deps{
 		Store: p.Store, Pools: pools, Client: p.Guard.HTTP(callTimeout), Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Version: p.Version,
 	})
