@@ -5,9 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +63,7 @@ type pool struct {
 
 	mu     sync.Mutex
 	opened *pgxpool.Pool
+	closed bool // the last share is gone: nothing is opened any more
 }
 
 // Source takes a share in the pool of a database. Nothing is connected until
@@ -82,10 +86,11 @@ func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
 }
 
 func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
-	if err := checkURL(address); err != nil {
+	u, err := checkURL(address)
+	if err != nil {
 		return nil, err
 	}
-	config, err := pgxpool.ParseConfig(address)
+	config, err := pgxpool.ParseConfig(complete(u))
 	if err != nil {
 		return nil, errInvalidURL // the parser's error repeats the URL, password and all
 	}
@@ -102,6 +107,7 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 	if o.Unprepared {
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
+	maps.DeleteFunc(c.RuntimeParams, func(name, _ string) bool { return !u.Query().Has(name) }) // of the environment
 	c.RuntimeParams["application_name"] = "tenantry"
 	c.RuntimeParams["statement_timeout"] = strconv.FormatInt(orDefault(o.StatementTimeout, 60*time.Second).Milliseconds(), 10)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "300000"
@@ -134,6 +140,9 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 func (p *pool) open(ctx context.Context) (*pgxpool.Pool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errClosed
+	}
 	if p.opened != nil {
 		return p.opened, nil
 	}
@@ -163,7 +172,11 @@ func (p *pool) release() {
 	if !last {
 		return
 	}
-	if opened := p.current(); opened != nil {
+	p.mu.Lock()
+	p.closed = true
+	opened := p.opened
+	p.mu.Unlock()
+	if opened != nil {
 		// Close waits for connections in use; requests that still run end first.
 		go opened.Close()
 	}
@@ -177,24 +190,62 @@ var urlParameters = map[string]bool{
 
 // checkURL refuses what the driver would fill in from this machine's files and
 // environment: a URL without host or user, and parameters that name files.
-func checkURL(text string) error {
+func checkURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return errInvalidURL
+		return nil, errInvalidURL
 	}
 	query := u.Query()
-	if u.User == nil || u.User.Username() == "" || u.Host == "" && !query.Has("host") {
-		return errInvalidURL
+	hosts := u.Host
+	if query.Has("host") {
+		hosts = strings.Join(query["host"], ",")
 	}
-	if _, ok := u.User.Password(); !ok {
-		return errors.New("the database URL has no password: expected postgres://user:password@host:port/database")
+	for host := range strings.SplitSeq(hosts, ",") {
+		if host == "" || strings.HasPrefix(host, ":") {
+			return nil, errInvalidURL
+		}
+	}
+	if u.User == nil || u.User.Username() == "" {
+		return nil, errInvalidURL
+	}
+	if password, _ := u.User.Password(); password == "" { // the driver would look for one
+		return nil, errors.New("the database URL has no password: expected postgres://user:password@host:port/database")
 	}
 	for name := range query {
 		if !urlParameters[name] {
-			return fmt.Errorf("the database URL has the parameter %q, which is not supported", name)
+			return nil, fmt.Errorf("the database URL has the parameter %q, which is not supported", name)
 		}
 	}
-	return nil
+	if os.Getenv("PGSERVICE") != "" { // the one setting that a URL can't override
+		return nil, errors.New("the server runs with PGSERVICE in its environment, which would add to the connection: unset it")
+	}
+	return u, nil
 }
+
+// pinned are the driver's settings that it would otherwise take from the
+// operator's environment and home folder: with their defaults, and no files.
+var pinned = map[string]string{
+	"port": "5432", "sslmode": "prefer", "sslnegotiation": "postgres", "sslcertmode": "disable", "sslcert": "", "sslkey": "", "sslrootcert": "",
+	"sslpassword": "", "sslsni": "1", "passfile": "", "target_session_attrs": "any", "connect_timeout": "5",
+	"channel_binding": "prefer", "require_auth": "", "min_protocol_version": "3.0", "max_protocol_version": "3.0",
+}
+
+// complete is the URL with everything said that it leaves open.
+func complete(u *url.URL) string {
+	out := *u
+	query := out.Query()
+	for name, value := range pinned {
+		if !query.Has(name) && (name != "port" || out.Port() == "") {
+			query.Set(name, value)
+		}
+	}
+	out.RawQuery = query.Encode()
+	if strings.Trim(out.Path, "/") == "" {
+		out.Path = "/" + out.User.Username()
+	}
+	return out.String()
+}
+
+var errClosed = errors.New("the source is closed")
 
 var errInvalidURL = errors.New("not a Postgres URL: expected postgres://user:password@host:port/database")

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,14 +25,17 @@ type Bound struct {
 
 // Source is one database of a project: a share in a pool. Safe for concurrent
 // use; projects on the same database share the pool.
-type Source struct{ pool *pool }
+type Source struct {
+	pool  *pool
+	close sync.Once
+}
 
 // Query runs statements that each yield one row with one JSON column, in one
 // round trip, outside a transaction. The results are owned by the caller. A
 // connection that turns out dead is tried once more: reads have no effects.
 func (s *Source) Query(ctx context.Context, statements []Bound) ([][]byte, error) {
 	out, err := s.query(ctx, statements)
-	if err != nil && connectionLost(err) && ctx.Err() == nil {
+	if s.lost(ctx, err) {
 		out, err = s.query(ctx, statements)
 	}
 	return out, mapError(ctx, err)
@@ -87,7 +91,7 @@ func oneValue(rows pgx.Rows) ([]byte, error) {
 // returns the JSON by ordinal − 1; n is how many ordinals there are.
 func (s *Source) Keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
 	out, err := s.keyed(ctx, st, n)
-	if err != nil && connectionLost(err) && ctx.Err() == nil {
+	if s.lost(ctx, err) {
 		out, err = s.keyed(ctx, st, n)
 	}
 	return out, mapError(ctx, err)
@@ -132,7 +136,7 @@ func (s *Source) Transaction(ctx context.Context, f func(context.Context, *Tx) e
 		return mapError(ctx, err)
 	}
 	tx, err := p.Begin(ctx)
-	if err != nil && connectionLost(err) && ctx.Err() == nil {
+	if s.lost(ctx, err) {
 		tx, err = p.Begin(ctx) // nothing was sent that had an effect
 	}
 	if err != nil {
@@ -194,7 +198,21 @@ func (s *Source) Stat() Stat {
 }
 
 // Close gives up this share of the pool; the last share closes it.
-func (s *Source) Close() { s.pool.release() }
+// Further calls do nothing.
+func (s *Source) Close() { s.close.Do(s.pool.release) }
+
+// lost reports that a connection broke and another one is worth a try. What
+// broke one has probably broken all of them, a restart say, so none of the idle
+// ones is used again.
+func (s *Source) lost(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil || !connectionLost(err) {
+		return false
+	}
+	if p := s.pool.current(); p != nil {
+		p.Reset()
+	}
+	return true
+}
 
 // connectionLost reports an error of the connection rather than of the
 // statement, such as a server that was restarted.
