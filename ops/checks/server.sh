@@ -5,6 +5,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 work=$(mktemp -d /tmp/tenantry-check.XXXXXX)
+chmod 711 "$work" # root's Postgres runs as another user
 server=
 
 stop_server() {

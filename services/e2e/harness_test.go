@@ -62,15 +62,12 @@ func dataDir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { removeData(dir) })
-	return filepath.Join(dir, "data")
+	return dir
 }
 
 // removeData removes a data folder, with a Postgres that may still run there.
 func removeData(dir string) {
-	data := filepath.Join(dir, "data")
-	if _, err := os.Stat(data); err == nil {
-		_ = postgres.RemoveAbandoned(data)
-	}
+	_ = postgres.RemoveAbandoned(dir)
 	_ = os.RemoveAll(dir)
 }
 
@@ -78,14 +75,16 @@ func removeData(dir string) {
 type demoKeys struct {
 	Complete bool
 	Tenant   struct{ ID, Slug, Key string }
-	Project  struct {
-		ID, Slug, URL string
-		GraphQLURL    string `json:"graphql_url"`
-		AdminSecret   string `json:"admin_secret"`
-		SigningSecret string `json:"signing_secret"`
-		JWTKey        string `json:"jwt_key"`
-	}
-	Tokens struct{ Customer, Manager string }
+	Project  demoProject
+	Tokens   struct{ Customer, Manager string }
+}
+
+type demoProject struct {
+	ID, Slug, URL string
+	GraphQLURL    string `json:"graphql_url"`
+	AdminSecret   string `json:"admin_secret"`
+	SigningSecret string `json:"signing_secret"`
+	JWTKey        string `json:"jwt_key"`
 }
 
 // secrets are all texts that no log may hold.
@@ -248,7 +247,7 @@ func shared(t testing.TB) *server {
 	t.Helper()
 	sharedOnce.Do(func() {
 		if sharedDir, errShared = os.MkdirTemp("/tmp", "tnt-"); errShared == nil {
-			sharedServer, errShared = launchDev(filepath.Join(sharedDir, "data"))
+			sharedServer, errShared = launchDev(sharedDir)
 		}
 	})
 	if errShared != nil {

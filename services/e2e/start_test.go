@@ -8,7 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,19 +97,7 @@ func TestTheFirstMinute(t *testing.T) {
 }
 
 // withURL is a project as another run shows it.
-func withURL(p struct {
-	ID, Slug, URL string
-	GraphQLURL    string `json:"graphql_url"`
-	AdminSecret   string `json:"admin_secret"`
-	SigningSecret string `json:"signing_secret"`
-	JWTKey        string `json:"jwt_key"`
-}, public string) struct {
-	ID, Slug, URL string
-	GraphQLURL    string `json:"graphql_url"`
-	AdminSecret   string `json:"admin_secret"`
-	SigningSecret string `json:"signing_secret"`
-	JWTKey        string `json:"jwt_key"`
-} {
+func withURL(p demoProject, public string) demoProject {
 	p.URL = public + "/p/shop"
 	p.GraphQLURL = p.URL + "/v1/graphql"
 	return p
@@ -192,6 +183,34 @@ func TestAfterAKillTheNextStartFindsEverything(t *testing.T) {
 	again.stop(t)
 }
 
+func TestAHandlerThatDiesIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	s := startDev(t, dataDir(t))
+	pid := regexp.MustCompile(`the demo's handler runs.*"pid":(\d+)`).FindStringSubmatch(s.stderr.String())
+	if pid == nil {
+		t.Fatalf("the log names no handler:\n%s", s.stderr)
+	}
+	id, err := strconv.Atoi(pid[1])
+	if err == nil {
+		err = syscall.Kill(id, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		a := graphql(t, s.Demo.Project.GraphQLURL, bearer(s.Demo.Tokens.Customer), `mutation { placeOrder(items: [{product_id: 11, quantity: 1}]) { order_id } }`, nil)
+		if a.at("data", "placeOrder", "order_id") != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no order after the handler's end: %s\n%s", a.Text, s.stderr)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	s.stop(t)
+}
+
 func TestWithoutTheDemoThereIsNoTenant(t *testing.T) {
 	t.Parallel()
 	s := startDev(t, dataDir(t), "--demo=false")
@@ -262,12 +281,17 @@ func TestWhatIsWrongAtTheStartIsOneSentenceAndAnExitCode(t *testing.T) {
 	}
 	t.Cleanup(func() { taken.Close() })
 	busy := shared(t)
-	other := filepath.Join(dataDir(t))
+	other := dataDir(t)
+	if err := os.Chmod(other, 0o711); err != nil { // it is not empty, so it is left as it is
+		t.Fatal(err)
+	}
 	if err := os.MkdirAll(filepath.Join(other, "postgres"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(other, "postgres", "PG_VERSION"), []byte("9.6\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"postgres/PG_VERSION": "9.6\n", "postgres.password": "secret"} {
+		if err := os.WriteFile(filepath.Join(other, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	free := []string{"--listen=127.0.0.1:0", "--operator-listen=127.0.0.1:0"}
 	for name, c := range map[string]struct {

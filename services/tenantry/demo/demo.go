@@ -209,12 +209,24 @@ func (d *Demo) ensureProject(ctx context.Context) error {
 	return nil
 }
 
-// ensureSigningSecret makes the secret that the handler knows.
+// ensureSigningSecret learns the secret that signs the calls to the handler, or
+// makes one.
 func (d *Demo) ensureSigningSecret(ctx context.Context) error {
 	if d.state.Project.SigningSecret != "" {
 		return nil
 	}
-	var made struct{ Secret string }
+	type signingSecret struct{ Secret string }
+	var found struct{ Items []signingSecret }
+	if err := d.asOwner().do(ctx, http.MethodGet, d.project("/signing-secrets?reveal=true"), nil, &found); err != nil {
+		return err
+	}
+	for _, s := range found.Items {
+		d.state.Project.SigningSecret = s.Secret
+	}
+	if d.state.Project.SigningSecret != "" {
+		return nil
+	}
+	var made signingSecret
 	err := d.asOwner().once(d.state.key("signing-secret")).do(ctx, http.MethodPost, d.project("/signing-secrets"), map[string]any{}, &made)
 	d.state.Project.SigningSecret = made.Secret
 	return err

@@ -120,6 +120,7 @@ func (p *process) launch(ctx context.Context, config handler.Config) (*exec.Cmd,
 	if stopping {
 		_ = stdin.Close()
 	}
+	p.logger.Info("the demo's handler runs", "address", address, "pid", child.Process.Pid)
 	return child, address, nil
 }
 
