@@ -27,12 +27,14 @@ type Statement struct {
 }
 
 // Param is one parameter of a statement: a value of the request, rows of an
-// insert, or the keys of a join. Exactly one of the three is set.
+// insert, the keys of a join, or rows just written. Exactly one of them is set.
 type Param struct {
 	Value   *filter.Param
 	Records *plan.Records
 	// Key is 1 + the index of a join key: an array with one element per row to join.
 	Key int
+	// Written is the JSON that a mutation's first statement yielded.
+	Written bool
 }
 
 // maxIdentifier is Postgres's limit on names, in bytes; a longer alias is cut.
@@ -284,6 +286,7 @@ type writer struct {
 	params  []Param
 	numbers map[string]int // of parameters already bound, by identity
 	aliases int
+	tables  int // named so far
 }
 
 func (w *writer) statement() Statement { return Statement{SQL: w.buf.String(), Params: w.params} }

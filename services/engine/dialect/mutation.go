@@ -9,9 +9,22 @@ import (
 // Mutations write in a CTE "w" and read back from it: one statement, one row
 // with the JSON of the answer and whether the permission's check held for every
 // row that was written. A failed check makes the executor roll back.
+//
+// A statement does not see what it writes itself. So when the answer of an
+// insert or update looks into tables, over relationships or a row filter, the
+// first statement yields the written rows instead, and a second one, in the same
+// transaction, answers from them. A delete answers with what was there before.
+
+// Mutation is how a mutation is written and answered.
+type Mutation struct {
+	Write Statement
+	// Answer takes what Write yielded as its Written parameter; without SQL when
+	// Write answers itself.
+	Answer Statement
+}
 
 // Insert renders an insert.
-func Insert(in *plan.Insert) Statement {
+func Insert(in *plan.Insert) Mutation {
 	w := &writer{}
 	row := &scope{alias: w.alias()}
 	w.text("WITH \"w\" AS (INSERT INTO ")
@@ -20,8 +33,7 @@ func Insert(in *plan.Insert) Statement {
 	w.insertRows(in)
 	w.onConflict(in.Conflict, row)
 	w.returning(in.Check, row)
-	w.answer(in.Returning)
-	return w.statement()
+	return w.mutation(in.Table, in.Returning)
 }
 
 func (w *writer) insertRows(in *plan.Insert) {
@@ -114,7 +126,7 @@ func (w *writer) onConflict(c *plan.Conflict, row *scope) {
 }
 
 // Update renders an update.
-func Update(u *plan.Update) Statement {
+func Update(u *plan.Update) Mutation {
 	w := &writer{}
 	row := &scope{alias: w.alias()}
 	w.text("WITH \"w\" AS (UPDATE ")
@@ -126,8 +138,7 @@ func Update(u *plan.Update) Statement {
 	}
 	w.where(nil, u.Where, row)
 	w.returning(u.Check, row)
-	w.answer(u.Returning)
-	return w.statement()
+	return w.mutation(u.Table, u.Returning)
 }
 
 // assignmentSQL is what stands between the column and the value.
@@ -153,7 +164,7 @@ func (w *writer) assignment(a plan.Assignment, row *scope) {
 }
 
 // Delete renders a delete.
-func Delete(d *plan.Delete) Statement {
+func Delete(d *plan.Delete) Mutation {
 	w := &writer{}
 	row := &scope{alias: w.alias()}
 	w.text("WITH \"w\" AS (DELETE FROM ")
@@ -162,7 +173,8 @@ func Delete(d *plan.Delete) Statement {
 	w.where(nil, d.Where, row)
 	w.returning(nil, row)
 	w.answer(d.Returning)
-	return w.statement()
+	w.held()
+	return Mutation{Write: w.statement()}
 }
 
 func (w *writer) returning(check filter.Expr, row *scope) {
@@ -199,7 +211,33 @@ func (w *writer) answer(r plan.Returning) {
 		}
 		w.text(")")
 	}
+}
+
+// held writes whether the check held for all rows.
+func (w *writer) held() {
 	w.text(`, coalesce((SELECT bool_and(` + quote(checkColumn) + `) FROM "w"), true)`)
+}
+
+// mutation ends an insert or update, in one statement if that answers right.
+func (w *writer) mutation(table catalog.Name, r plan.Returning) Mutation {
+	answer := &writer{}
+	answer.text(`WITH "w" AS (SELECT * FROM json_populate_recordset(NULL::`)
+	answer.table(table)
+	answer.text(", ")
+	answer.bind(Param{Written: true}, catalog.TypeRef{Schema: "pg_catalog", Name: "json"})
+	answer.text(")) ")
+	before := answer.tables
+	answer.answer(r)
+	if answer.tables == before {
+		w.answer(r)
+		w.held()
+		return Mutation{Write: w.statement()}
+	}
+	answer.text(", true")
+	// ".*" is the row even if a column has its alias as a name.
+	w.text(`SELECT (SELECT coalesce(json_agg(` + rowAlias + `.*), '[]') FROM "w" AS ` + rowAlias + `)`)
+	w.held()
+	return Mutation{Write: w.statement(), Answer: answer.statement()}
 }
 
 // written writes the JSON of the rows in "w".

@@ -16,7 +16,10 @@ func (w *writer) ident(name string) { w.text(quote(name)) }
 
 func (w *writer) column(row *scope, name string) { w.text(quote(row.alias) + "." + quote(name)) }
 
-func (w *writer) table(name catalog.Name) { w.text(quote(name.Schema) + "." + quote(name.Name)) }
+func (w *writer) table(name catalog.Name) {
+	w.tables++
+	w.text(quote(name.Schema) + "." + quote(name.Name))
+}
 
 // literal writes a string constant of our own: a key of the response or a type
 // name, never data. The E form does not depend on standard_conforming_strings.

@@ -20,6 +20,8 @@ type values struct {
 	// keys are the join keys of the level that is being joined, one array literal
 	// per key column.
 	keys []string
+	// written are the rows that the mutation being answered wrote, as JSON.
+	written string
 }
 
 func (v values) bind(st dialect.Statement) (source.Bound, error) {
@@ -40,6 +42,8 @@ func (v values) parameter(p dialect.Param) (*string, error) {
 	switch {
 	case p.Value != nil:
 		return v.value(*p.Value)
+	case p.Written:
+		return &v.written, nil
 	case p.Records != nil:
 		text, err := v.records(p.Records)
 		return &text, err

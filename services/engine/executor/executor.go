@@ -9,6 +9,7 @@ import (
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
 	"tenantry/services/engine/action"
+	"tenantry/services/engine/dialect"
 	"tenantry/services/engine/plan"
 	"tenantry/services/engine/source"
 	"tenantry/tenants/model"
@@ -229,15 +230,22 @@ func (r *run) write(ctx context.Context, from, to int) error {
 	if err != nil {
 		return err
 	}
+	var writes []int
+	for i := from; i < to; i++ {
+		switch f := r.program.Plan.Fields[i]; {
+		case f.Constant != nil:
+			r.parts[i] = f.Constant
+		case empty(f.Insert):
+			r.parts[i] = nothingInserted(f.Insert)
+		default:
+			writes = append(writes, i)
+		}
+	}
+	if len(writes) == 0 {
+		return nil
+	}
 	return src.Transaction(ctx, func(ctx context.Context, tx *source.Tx) error {
-		for i := from; i < to; i++ {
-			if f := r.program.Plan.Fields[i]; f.Constant != nil {
-				r.parts[i] = f.Constant
-				continue
-			} else if empty(f.Insert) {
-				r.parts[i] = nothingInserted(f.Insert)
-				continue
-			}
+		for _, i := range writes {
 			if err := r.writeOne(ctx, tx, i, name); err != nil {
 				return err
 			}
@@ -248,21 +256,33 @@ func (r *run) write(ctx context.Context, from, to int) error {
 
 func (r *run) writeOne(ctx context.Context, tx *source.Tx, i int, name string) error {
 	st := r.program.steps[i]
-	bound, err := r.values.bind(st.statement)
-	if err != nil {
-		return err
-	}
-	started := time.Now()
-	value, held, err := tx.Write(ctx, bound)
-	r.observe(ctx, Statement{Source: name, Count: 1, Took: time.Since(started), Err: err})
+	value, held, err := r.writeStatement(ctx, tx, st.statement, r.values, name)
 	if err != nil {
 		return at(err, st.errorPath)
 	}
 	if !held {
 		return errcode.New(errcode.PermissionError, "check constraint of an insert/update permission has failed").At(st.checkPath)
 	}
+	if st.answer.SQL != "" {
+		v := r.values
+		v.written = string(value)
+		if value, _, err = r.writeStatement(ctx, tx, st.answer, v, name); err != nil {
+			return at(err, st.errorPath)
+		}
+	}
 	r.parts[i] = value
 	return nil
+}
+
+func (r *run) writeStatement(ctx context.Context, tx *source.Tx, st dialect.Statement, v values, name string) (value []byte, held bool, err error) {
+	bound, err := v.bind(st)
+	if err != nil {
+		return nil, false, err
+	}
+	started := time.Now()
+	value, held, err = tx.Write(ctx, bound)
+	r.observe(ctx, Statement{Source: name, Count: 1, Took: time.Since(started), Err: err})
+	return value, held, err
 }
 
 // nothingInserted answers an insert of no objects, for which there is no SQL.

@@ -22,8 +22,11 @@ type Program struct {
 
 type step struct {
 	statement dialect.Statement
-	source    string
-	write     bool
+	// answer, when it has SQL, answers a mutation from the rows that statement
+	// wrote.
+	answer dialect.Statement
+	source string
+	write  bool
 	// errorPath is where an error of the database is said to be.
 	errorPath string
 	// checkPath is where a failed permission check is said to be.
@@ -48,15 +51,17 @@ func compileStep(f plan.Field) step {
 	case f.Select != nil:
 		return step{statement: dialect.Select(f.Select), source: f.Select.Source, errorPath: "$"}
 	case f.Insert != nil:
+		m := dialect.Insert(f.Insert)
 		objects := at + ".objects"
 		if f.Insert.Returning.One {
 			objects = at + ".object"
 		}
-		return step{statement: dialect.Insert(f.Insert), source: f.Insert.Source, write: true, errorPath: objects, checkPath: objects}
+		return step{statement: m.Write, answer: m.Answer, source: f.Insert.Source, write: true, errorPath: objects, checkPath: objects}
 	case f.Update != nil:
-		return step{statement: dialect.Update(f.Update), source: f.Update.Source, write: true, errorPath: "$", checkPath: at}
+		m := dialect.Update(f.Update)
+		return step{statement: m.Write, answer: m.Answer, source: f.Update.Source, write: true, errorPath: "$", checkPath: at}
 	case f.Delete != nil:
-		return step{statement: dialect.Delete(f.Delete), source: f.Delete.Source, write: true, errorPath: "$", checkPath: at}
+		return step{statement: dialect.Delete(f.Delete).Write, source: f.Delete.Source, write: true, errorPath: "$", checkPath: at}
 	}
 	return step{}
 }
@@ -76,6 +81,9 @@ func (p *Program) Statements() []string {
 	for i, s := range p.steps {
 		if s.statement.SQL != "" {
 			out = append(out, s.statement.SQL)
+		}
+		if s.answer.SQL != "" {
+			out = append(out, s.answer.SQL)
 		}
 		if a := p.Plan.Fields[i].Action; a != nil {
 			out = p.joinStatements(out, a.Selection)
