@@ -1,0 +1,135 @@
+package instance_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"tenantry/api/session"
+	"tenantry/ops/audit"
+	"tenantry/ops/postgres/pgtest"
+	"tenantry/policy/limits"
+	"tenantry/services/engine/instance"
+	"tenantry/services/engine/introspect"
+	"tenantry/services/engine/source"
+	"tenantry/tenants"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/metadata"
+	"tenantry/tenants/settings"
+	"tenantry/tenants/vault"
+)
+
+// project is a whole engine over a database of its own: catalog read from
+// Postgres, metadata from a document, a handler that answers what a case says.
+type project struct {
+	*instance.Instance
+	wire    *wire
+	handler *handler
+	db      *pgx.Conn // the test's own connection, which the wire does not see
+	catalog *catalog.Catalog
+}
+
+func newProject(t testing.TB) *project {
+	t.Helper()
+	ctx := t.Context()
+	address := pgtest.Database(t)
+	db, err := pgx.Connect(ctx, address)
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	p := &project{wire: &wire{}, handler: &handler{}, db: db}
+	p.exec(t, file(t, "shop.sql"))
+	p.exec(t, file(t, "rows.sql"))
+	p.catalog, err = introspect.Read(ctx, db)
+	must(t, err)
+	document, err := metadata.Decode([]byte(file(t, "shop.json")))
+	must(t, err)
+	server := httptest.NewServer(p.handler)
+	t.Cleanup(server.Close)
+	src, err := source.NewPools(p.wire.dial).Source(vault.NewSecret(address), source.Options{})
+	must(t, err)
+	t.Cleanup(src.Close)
+	recorder := audit.NewRecorder(discard{}, audit.Options{})
+	t.Cleanup(func() { _ = recorder.Close(context.Background()) })
+	p.Instance, err = instance.Build(ctx, instance.Config{
+		Project: tenants.Project{ID: "p1", Slug: "shop"}, Document: document, Catalogs: map[string]*catalog.Catalog{"default": p.catalog},
+		Settings: settings.Settings{Variables: []settings.Variable{{Name: "HANDLER", Value: vault.NewSecret(server.URL)}}},
+	}, instance.Outside{
+		Sources: map[string]*source.Source{"default": src}, Client: server.Client(), Limiter: limits.NewLimiter(),
+		Recorder: recorder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
+	})
+	must(t, err)
+	for _, i := range p.Inconsistencies {
+		t.Fatalf("the fixture is inconsistent: %+v", i)
+	}
+	return p
+}
+
+func (p *project) exec(t testing.TB, sql string) {
+	t.Helper()
+	_, err := p.db.PgConn().Exec(t.Context(), sql).ReadAll()
+	must(t, err)
+}
+
+// as is a session of a role.
+func as(role string, variables map[string]string) session.Session {
+	own := map[string]string{session.RoleVariable: role}
+	for k, v := range variables {
+		own[k] = v
+	}
+	return session.Session{Project: "p1", Role: role, Variables: own, Auth: session.AuthJWT}
+}
+
+// handler is the tenant's webhook: it answers with a set text and keeps what it
+// was sent.
+type handler struct {
+	mu       sync.Mutex
+	answer   string
+	received string
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.received = string(body)
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, h.answer)
+}
+
+func (h *handler) set(answer string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answer, h.received = answer, ""
+}
+
+func (h *handler) last() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.received
+}
+
+// discard is an audit log that keeps nothing.
+type discard struct{}
+
+func (discard) Append(context.Context, []audit.Event) error { return nil }
+
+func file(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + name)
+	must(t, err)
+	return string(text)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
