@@ -28,8 +28,11 @@ import (
 // the other packages.
 const startTimeout = 2 * time.Minute
 
-// binary is the built program.
-var binary string
+// binary is the built program, buildFlags how it is built.
+var (
+	binary     string
+	buildFlags []string
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(buildAndRun(m))
@@ -43,7 +46,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "tenantry")
-	build := exec.Command("go", "build", "-o", binary, "tenantry/services/tenantry")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "tenantry/services/tenantry")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1

@@ -11,6 +11,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -56,6 +57,7 @@ type Options struct {
 	// databases: for the handler, which needs one of the shop's.
 	ServerURL func(database string) string
 	Logger    *slog.Logger
+	Stderr    io.Writer // for the handler's log
 	// Command starts the handler; empty: this program with "demo-handler".
 	Command []string
 }
@@ -70,7 +72,7 @@ type Demo struct {
 
 // New prepares a demo; nothing happens before Start.
 func New(opts Options) *Demo {
-	return &Demo{opts: opts, process: newProcess(opts.Command, opts.Logger)}
+	return &Demo{opts: opts, process: newProcess(opts.Command, opts.Logger, opts.Stderr)}
 }
 
 func (d *Demo) statePath() string { return filepath.Join(d.opts.DataDir, "demo.json") }

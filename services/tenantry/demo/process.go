@@ -22,6 +22,7 @@ import (
 type process struct {
 	command []string
 	logger  *slog.Logger
+	stderr  io.Writer // the handler's log
 
 	mu       sync.Mutex
 	stopping bool
@@ -29,8 +30,8 @@ type process struct {
 	done     chan struct{} // closed when nobody keeps the process any more; nil before start
 }
 
-func newProcess(command []string, logger *slog.Logger) *process {
-	return &process{command: command, logger: logger}
+func newProcess(command []string, logger *slog.Logger, stderr io.Writer) *process {
+	return &process{command: command, logger: logger, stderr: stderr}
 }
 
 // start starts the handler and returns its address. A handler that ends by
@@ -95,7 +96,7 @@ func (p *process) launch(ctx context.Context, config handler.Config) (*exec.Cmd,
 	// the requests that need it. Its environment is empty, as it needs none.
 	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	child.Env = []string{}
-	child.Stderr = os.Stderr
+	child.Stderr = p.stderr
 	stdin, err := child.StdinPipe()
 	if err != nil {
 		return nil, "", err

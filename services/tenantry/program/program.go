@@ -38,7 +38,7 @@ func Run(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	r := &run{cfg: cfg, stdout: stdout, logger: logger, failed: make(chan error, 4)}
+	r := &run{cfg: cfg, stdout: stdout, stderr: stderr, logger: logger, failed: make(chan error, 4)}
 	return lifecycle.Run(ctx, cfg.DrainTimeout+closing, r.serve)
 }
 
@@ -46,6 +46,7 @@ func Run(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) error
 type run struct {
 	cfg    config.Config
 	stdout io.Writer
+	stderr io.Writer
 	logger *slog.Logger
 	checks health.Checks
 	up     atomic.Bool
@@ -89,7 +90,7 @@ func (r *run) serve(ctx context.Context, stack *lifecycle.Stack) error {
 	// Below the public listener, so that it still answers while that drains.
 	shop := demo.New(demo.Options{
 		DataDir: r.cfg.DataDir, PublicURL: addresses.Public, OperatorURL: addresses.Operator, OperatorKey: base.operatorKey,
-		ServerURL: base.serverURL, Logger: r.logger,
+		ServerURL: base.serverURL, Logger: r.logger, Stderr: r.stderr,
 	})
 	stack.Push("demo handler", shop.Stop)
 	r.servePublic(listeners.public, wired.Public, stack)
