@@ -32,13 +32,14 @@ type actionOutput struct {
 }
 
 type actionView struct {
-	actionSummary
+	ActionSummary
 	SDL           string                   `json:"sdl,omitempty" doc:"The fields and types that the action adds to the schema."`
 	Definition    string                   `json:"definition"`
 	Relationships []actionRelationshipView `json:"relationships" nullable:"false"`
 }
 
-type actionSummary struct {
+// ActionSummary is an action without its contract.
+type ActionSummary struct {
 	Name                 string       `json:"name"`
 	Comment              string       `json:"comment,omitempty"`
 	Type                 string       `json:"type" enum:"mutation,query"`
@@ -66,9 +67,9 @@ type actionRelationshipView struct {
 	Mapping map[string]string `json:"mapping"`
 }
 
-func summarize(a *metadata.Action) actionSummary {
+func summarize(a *metadata.Action) ActionSummary {
 	d := &a.Definition
-	v := actionSummary{
+	v := ActionSummary{
 		Name: a.Name, Comment: a.Comment, Type: d.Type, Handler: d.Handler, Kind: d.Kind, Timeout: d.Timeout,
 		ForwardClientHeaders: d.ForwardClientHeaders, IgnoredClientHeaders: d.IgnoredClientHeaders,
 		Headers: []headerView{}, Permissions: []string{},
@@ -93,7 +94,7 @@ func summarize(a *metadata.Action) actionSummary {
 
 // viewAction shows an action of a document with the text of its types.
 func viewAction(doc *metadata.Document, a *metadata.Action) actionView {
-	v := actionView{actionSummary: summarize(a), Relationships: []actionRelationshipView{}}
+	v := actionView{ActionSummary: summarize(a), Relationships: []actionRelationshipView{}}
 	v.Definition = sdl.PrintAction(doc, a)
 	v.SDL = v.Definition
 	if doc.CustomTypes == nil {
@@ -112,7 +113,7 @@ func viewAction(doc *metadata.Document, a *metadata.Action) actionView {
 	return v
 }
 
-func (s *service) listActions(ctx context.Context, c *call, in *listProjectInput) (*page[actionSummary], error) {
+func (s *service) listActions(ctx context.Context, c *call, in *ListProjectInput) (*page[ActionSummary], error) {
 	current, err := s.Revisions.Current(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
@@ -120,16 +121,17 @@ func (s *service) listActions(ctx context.Context, c *call, in *listProjectInput
 	actions := slices.Clone(current.Document.Actions)
 	key := func(a metadata.Action) string { return a.Name }
 	slices.SortFunc(actions, func(a, b metadata.Action) int { return strings.Compare(a.Name, b.Name) })
-	items, next, err := cut(actions, in.pageInput, key)
-	return pageOf(items, next, func(a metadata.Action) actionSummary { return summarize(&a) }), err
+	items, next, err := cut(actions, in.PageInput, key)
+	return pageOf(items, next, func(a metadata.Action) ActionSummary { return summarize(&a) }), err
 }
 
-type actionPath struct {
-	projectPath
+// ActionPath are the parameters of paths of one action.
+type ActionPath struct {
+	ProjectPath
 	Name string `path:"name" maxLength:"128" doc:"Name of the action."`
 }
 
-func (s *service) getAction(ctx context.Context, c *call, in *actionPath) (*actionOutput, error) {
+func (s *service) getAction(ctx context.Context, c *call, in *ActionPath) (*actionOutput, error) {
 	current, err := s.Revisions.Current(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
@@ -146,8 +148,8 @@ func showAction(o revision.Outcome, name string) (*actionOutput, error) {
 }
 
 type createActionInput struct {
-	projectPath
-	ifMatch
+	ProjectPath
+	Precondition
 	Body actionInput
 }
 
@@ -163,8 +165,8 @@ func (s *service) createAction(ctx context.Context, c *call, in *createActionInp
 }
 
 type putActionInput struct {
-	actionPath
-	ifMatch
+	ActionPath
+	Precondition
 	Body actionInput
 }
 
@@ -216,7 +218,7 @@ func (s *service) storeAction(ctx context.Context, c *call, ifMatch, audited str
 	return showAction(o, in.Name)
 }
 
-func (s *service) deleteAction(ctx context.Context, c *call, in *actionPath) (*empty, error) {
+func (s *service) deleteAction(ctx context.Context, c *call, in *ActionPath) (*empty, error) {
 	_, err := s.Revisions.Apply(ctx, c.project.ID, revision.Change{
 		Author: c.author(), Action: "action.delete", Target: c.in("actions", in.Name),
 		Metadata: func(doc *metadata.Document) (*metadata.Document, error) {

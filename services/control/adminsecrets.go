@@ -11,7 +11,8 @@ import (
 	"tenantry/tenants/vault"
 )
 
-type adminSecretView struct {
+// AdminSecretView is an admin secret without the secret.
+type AdminSecretView struct {
 	ID        string     `json:"id"`
 	Name      string     `json:"name"`
 	Prefix    string     `json:"prefix" doc:"The readable beginning of the secret."`
@@ -20,14 +21,14 @@ type adminSecretView struct {
 }
 
 type newAdminSecretView struct {
-	adminSecretView
+	AdminSecretView
 	Secret string `json:"secret" doc:"Shown this once."`
 }
 
 type newAdminSecretOutput struct{ Body newAdminSecretView }
 
-func viewAdminSecret(a tenants.AdminSecret) adminSecretView {
-	return adminSecretView{ID: a.ID, Name: a.Name, Prefix: a.Prefix, CreatedAt: a.CreatedAt, LastUsed: a.LastUsed}
+func viewAdminSecret(a tenants.AdminSecret) AdminSecretView {
+	return AdminSecretView{ID: a.ID, Name: a.Name, Prefix: a.Prefix, CreatedAt: a.CreatedAt, LastUsed: a.LastUsed}
 }
 
 func (s *service) registerAdminSecrets() {
@@ -40,13 +41,13 @@ func (s *service) registerAdminSecrets() {
 		tag: tag, status: http.StatusNoContent, summary: "Revoke an admin secret"}, s.deleteAdminSecret)
 }
 
-func (s *service) listAdminSecrets(ctx context.Context, c *call, in *listProjectInput) (*page[adminSecretView], error) {
+func (s *service) listAdminSecrets(ctx context.Context, c *call, in *ListProjectInput) (*page[AdminSecretView], error) {
 	items, next, err := s.Store.AdminSecrets(ctx, c.project.ID, in.page())
 	return pageOf(items, next, viewAdminSecret), err
 }
 
 type adminSecretInput struct {
-	projectPath
+	ProjectPath
 	Body *struct {
 		Name string `json:"name,omitempty" maxLength:"100"`
 	} `required:"false"`
@@ -64,7 +65,7 @@ func (s *service) createAdminSecret(ctx context.Context, c *call, in *adminSecre
 		if err != nil {
 			return err
 		}
-		out.Body = newAdminSecretView{adminSecretView: viewAdminSecret(made), Secret: secret}
+		out.Body = newAdminSecretView{AdminSecretView: viewAdminSecret(made), Secret: secret}
 		tx.Record(c.event("admin_secret.create", c.in("admin-secrets", made.ID), nil))
 		return nil
 	})
@@ -72,7 +73,7 @@ func (s *service) createAdminSecret(ctx context.Context, c *call, in *adminSecre
 }
 
 type deleteAdminSecretInput struct {
-	projectPath
+	ProjectPath
 	Secret string `path:"secret" maxLength:"64" doc:"Id of the admin secret."`
 }
 

@@ -84,7 +84,7 @@ func orDefault(text, otherwise string) string {
 	return text
 }
 
-func (s *service) getAllowlist(ctx context.Context, c *call, _ *projectPath) (*allowlistOutput, error) {
+func (s *service) getAllowlist(ctx context.Context, c *call, _ *ProjectPath) (*allowlistOutput, error) {
 	current, err := s.Revisions.Current(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
@@ -93,8 +93,8 @@ func (s *service) getAllowlist(ctx context.Context, c *call, _ *projectPath) (*a
 }
 
 type putAllowlistInput struct {
-	projectPath
-	ifMatch
+	ProjectPath
+	Precondition
 	Body allowlistView
 }
 

@@ -50,24 +50,25 @@ func (s *service) registerAudit() {
 		summary: "What was done in a tenant and all its projects, newest first"}, s.listTenantAudit)
 }
 
-type auditFilter struct {
+// AuditFilter are the parameters that narrow a list of events.
+type AuditFilter struct {
 	Kind    string    `query:"kind" enum:"change,denial,admin,action,request"`
 	Outcome string    `query:"outcome" enum:"ok,denied,error"`
 	Since   time.Time `query:"since" doc:"Events at this time or later."`
 }
 
-func (f auditFilter) filter() store.AuditFilter {
+func (f AuditFilter) filter() store.AuditFilter {
 	return store.AuditFilter{Kind: f.Kind, Outcome: f.Outcome, Since: f.Since}
 }
 
 type projectAuditInput struct {
-	listProjectInput
-	auditFilter
+	ListProjectInput
+	AuditFilter
 }
 
 type tenantAuditInput struct {
-	listTenantInput
-	auditFilter
+	ListTenantInput
+	AuditFilter
 }
 
 func (s *service) listProjectAudit(ctx context.Context, c *call, in *projectAuditInput) (*page[eventView], error) {
@@ -93,7 +94,7 @@ type brokenAt struct {
 	Reason string `json:"reason"`
 }
 
-func (s *service) verifyAudit(ctx context.Context, c *call, _ *projectPath) (*verifyOutput, error) {
+func (s *service) verifyAudit(ctx context.Context, c *call, _ *ProjectPath) (*verifyOutput, error) {
 	v, err := s.Store.VerifyAudit(ctx, c.project.ID)
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func showAuth(auth settings.Auth, version int64) (*objectOutput, error) {
 	return &objectOutput{ETag: tag(version), Body: body}, err
 }
 
-func (s *service) getAuth(ctx context.Context, c *call, _ *projectPath) (*objectOutput, error) {
+func (s *service) getAuth(ctx context.Context, c *call, _ *ProjectPath) (*objectOutput, error) {
 	set, version, err := s.Store.Settings(ctx, c.project.ID)
 	if err != nil {
 		return nil, err

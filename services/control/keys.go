@@ -13,7 +13,8 @@ import (
 	"tenantry/tenants/vault"
 )
 
-type keyView struct {
+// KeyView is a key without its secret.
+type KeyView struct {
 	ID        string     `json:"id"`
 	Name      string     `json:"name"`
 	Role      string     `json:"role,omitempty" doc:"Of a tenant's key."`
@@ -25,12 +26,12 @@ type keyView struct {
 }
 
 type newKeyView struct {
-	keyView
+	KeyView
 	Secret string `json:"secret" doc:"The key itself: shown this once."`
 }
 
-func viewKey(k tenants.Key) keyView {
-	return keyView{ID: k.ID, Name: k.Name, Role: string(k.Role), Scopes: k.Scopes, Prefix: k.Prefix,
+func viewKey(k tenants.Key) KeyView {
+	return KeyView{ID: k.ID, Name: k.Name, Role: string(k.Role), Scopes: k.Scopes, Prefix: k.Prefix,
 		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, LastUsed: k.LastUsed}
 }
 
@@ -58,28 +59,30 @@ func (s *service) registerKeys() {
 		status: http.StatusNoContent, summary: "Revoke a key of a project"}, s.deleteProjectKey)
 }
 
-type listTenantInput struct {
-	tenantPath
-	pageInput
+// ListTenantInput are the parameters of lists of a tenant.
+type ListTenantInput struct {
+	TenantPath
+	PageInput
 }
 
-type listProjectInput struct {
-	projectPath
-	pageInput
+// ListProjectInput are the parameters of lists of a project.
+type ListProjectInput struct {
+	ProjectPath
+	PageInput
 }
 
-func (s *service) listTenantKeys(ctx context.Context, c *call, in *listTenantInput) (*page[keyView], error) {
+func (s *service) listTenantKeys(ctx context.Context, c *call, in *ListTenantInput) (*page[KeyView], error) {
 	items, next, err := s.Store.TenantKeys(ctx, c.tenant.ID, in.page())
 	return pageOf(items, next, viewKey), err
 }
 
-func (s *service) listProjectKeys(ctx context.Context, c *call, in *listProjectInput) (*page[keyView], error) {
+func (s *service) listProjectKeys(ctx context.Context, c *call, in *ListProjectInput) (*page[KeyView], error) {
 	items, next, err := s.Store.ProjectKeys(ctx, c.project.ID, in.page())
 	return pageOf(items, next, viewKey), err
 }
 
 type tenantKeyInput struct {
-	tenantPath
+	TenantPath
 	Body struct {
 		Name      string     `json:"name,omitempty" maxLength:"100"`
 		Role      string     `json:"role" enum:"owner,admin,developer,viewer,billing"`
@@ -97,7 +100,7 @@ func (s *service) createTenantKey(ctx context.Context, c *call, in *tenantKeyInp
 }
 
 type projectKeyInput struct {
-	projectPath
+	ProjectPath
 	Body struct {
 		Name      string     `json:"name,omitempty" maxLength:"100"`
 		Scopes    []string   `json:"scopes" minItems:"1" maxItems:"50" nullable:"false" doc:"graphql:role=<role>, metadata:read, metadata:write, metrics:read, audit:read."`
@@ -134,7 +137,7 @@ func (s *service) createKey(ctx context.Context, c *call, prefix, target string,
 		if err != nil {
 			return err
 		}
-		out.Body = newKeyView{keyView: viewKey(made), Secret: secret}
+		out.Body = newKeyView{KeyView: viewKey(made), Secret: secret}
 		tx.Record(c.event("key.create", target+made.ID, map[string]any{"role": string(made.Role), "scopes": made.Scopes}))
 		return nil
 	})
@@ -142,12 +145,12 @@ func (s *service) createKey(ctx context.Context, c *call, prefix, target string,
 }
 
 type deleteTenantKeyInput struct {
-	tenantPath
+	TenantPath
 	Key string `path:"key" maxLength:"64" doc:"Id of the key."`
 }
 
 type deleteProjectKeyInput struct {
-	projectPath
+	ProjectPath
 	Key string `path:"key" maxLength:"64" doc:"Id of the key."`
 }
 

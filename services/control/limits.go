@@ -26,7 +26,7 @@ func showLimits(o revision.Outcome) (*objectOutput, error) {
 	return out, err
 }
 
-func (s *service) getLimits(ctx context.Context, c *call, _ *projectPath) (*objectOutput, error) {
+func (s *service) getLimits(ctx context.Context, c *call, _ *ProjectPath) (*objectOutput, error) {
 	current, err := s.Revisions.Current(ctx, c.project.ID)
 	if err != nil {
 		return nil, err

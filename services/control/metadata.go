@@ -27,14 +27,14 @@ func (s *service) registerMetadata() {
 		tag: tag, summary: "Make an earlier version the current one again"}, s.rollback)
 }
 
-func (s *service) getMetadata(ctx context.Context, c *call, _ *projectPath) (*objectOutput, error) {
+func (s *service) getMetadata(ctx context.Context, c *call, _ *ProjectPath) (*objectOutput, error) {
 	document, version, err := s.Store.Metadata(ctx, c.project.ID)
 	return &objectOutput{ETag: tag(version), Body: document}, err
 }
 
 type putMetadataInput struct {
-	projectPath
-	ifMatch
+	ProjectPath
+	Precondition
 	AllowInconsistent bool `query:"allow_inconsistent" doc:"Keep the document although objects do not resolve."`
 	DryRun            bool `query:"dry_run" doc:"Change nothing; tell what would be inconsistent."`
 	Body              jsonObject
@@ -83,7 +83,7 @@ type revisionView struct {
 	At       time.Time `json:"at"`
 }
 
-func (s *service) listRevisions(ctx context.Context, c *call, in *listProjectInput) (*page[revisionView], error) {
+func (s *service) listRevisions(ctx context.Context, c *call, in *ListProjectInput) (*page[revisionView], error) {
 	items, next, err := s.Store.MetadataRevisions(ctx, c.project.ID, in.page())
 	return pageOf(items, next, func(r store.Revision) revisionView {
 		return revisionView{r.Version, actorView{r.Author.Kind, r.Author.ID}, r.At.UTC()}
@@ -91,8 +91,8 @@ func (s *service) listRevisions(ctx context.Context, c *call, in *listProjectInp
 }
 
 type rollbackInput struct {
-	projectPath
-	ifMatch
+	ProjectPath
+	Precondition
 	Body struct {
 		Revision          int64 `json:"revision" minimum:"1"`
 		AllowInconsistent bool  `json:"allow_inconsistent,omitempty"`

@@ -8,13 +8,13 @@ import (
 	"tenantry/tenants/store"
 )
 
-// pageInput are the parameters of every list.
-type pageInput struct {
+// PageInput holds the parameters of every list.
+type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Items at most."`
 	Cursor string `query:"cursor" maxLength:"2048" doc:"The next_cursor of the part before."`
 }
 
-func (p pageInput) page() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor} }
+func (p PageInput) page() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor} }
 
 // page is the answer of every list.
 type page[T any] struct {
@@ -39,7 +39,7 @@ func pageOf[S, T any](items []S, next string, show func(S) T) *page[T] {
 }
 
 // cut takes a page of a list in memory, which is ordered by key.
-func cut[T any](items []T, p pageInput, key func(T) string) ([]T, string, error) {
+func cut[T any](items []T, p PageInput, key func(T) string) ([]T, string, error) {
 	if p.Cursor != "" {
 		after, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 		if err != nil {
@@ -77,16 +77,22 @@ func parseTag(text string) (int64, bool) {
 	return version, err == nil && version > 0
 }
 
-// The parameters in paths. Who owns what they name was settled by the guard.
-type (
-	tenantPath struct {
-		Tenant string `path:"tenant" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the tenant."`
-	}
-	projectPath struct {
-		Project string `path:"project" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the project."`
-	}
-	ifMatch struct {
-		IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that the change was made on; 412 when it is no longer current."`
-	}
-	empty struct{}
-)
+// TenantPath is the parameter of paths that begin with a tenant. Who owns what a
+// path names was settled by the guard. huma finds parameters only in embedded
+// types that are exported; so are those below and elsewhere.
+type TenantPath struct {
+	Tenant string `path:"tenant" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the tenant."`
+}
+
+// ProjectPath is the parameter of paths that begin with a project.
+type ProjectPath struct {
+	Project string `path:"project" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the project."`
+}
+
+// Precondition is the parameter of changes that may insist on a version.
+type Precondition struct {
+	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that the change was made on; 412 when it is no longer current."`
+}
+
+// empty is an input without parameters, or an answer without a body.
+type empty struct{}

@@ -38,18 +38,19 @@ type policyView struct {
 	Size int    `json:"size" doc:"Bytes."`
 }
 
-func (s *service) listPolicies(ctx context.Context, c *call, in *listProjectInput) (*page[policyView], error) {
+func (s *service) listPolicies(ctx context.Context, c *call, in *ListProjectInput) (*page[policyView], error) {
 	set, _, err := s.Store.Settings(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
 	}
 	slices.SortFunc(set.Policies, func(a, b settings.Policy) int { return strings.Compare(a.Name, b.Name) })
-	items, next, err := cut(set.Policies, in.pageInput, func(p settings.Policy) string { return p.Name })
+	items, next, err := cut(set.Policies, in.PageInput, func(p settings.Policy) string { return p.Name })
 	return pageOf(items, next, func(p settings.Policy) policyView { return policyView{p.Name, len(p.Text)} }), err
 }
 
-type policyPath struct {
-	projectPath
+// PolicyPath are the parameters of paths of one policy.
+type PolicyPath struct {
+	ProjectPath
 	Name string `path:"name" pattern:"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$" doc:"Name of the module."`
 }
 
@@ -59,7 +60,7 @@ type textOutput struct {
 	Body        []byte
 }
 
-func (s *service) getPolicy(ctx context.Context, c *call, in *policyPath) (*textOutput, error) {
+func (s *service) getPolicy(ctx context.Context, c *call, in *PolicyPath) (*textOutput, error) {
 	set, version, err := s.Store.Settings(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
@@ -75,8 +76,8 @@ func (s *service) getPolicy(ctx context.Context, c *call, in *policyPath) (*text
 const textPlain = "text/plain; charset=utf-8"
 
 type putPolicyInput struct {
-	policyPath
-	ifMatch
+	PolicyPath
+	Precondition
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte `contentType:"text/plain"`
 }
@@ -140,7 +141,7 @@ func compile(ctx context.Context, set settings.Settings, pointer string) error {
 	return err
 }
 
-func (s *service) deletePolicy(ctx context.Context, c *call, in *policyPath) (*empty, error) {
+func (s *service) deletePolicy(ctx context.Context, c *call, in *PolicyPath) (*empty, error) {
 	_, err := s.changeSettings(ctx, c, "", "policy.delete", c.in("policies", in.Name), func(set *settings.Settings) error {
 		before := len(set.Policies)
 		set.Policies = slices.DeleteFunc(set.Policies, func(p settings.Policy) bool { return p.Name == in.Name })
@@ -152,14 +153,14 @@ func (s *service) deletePolicy(ctx context.Context, c *call, in *policyPath) (*e
 	return nil, err
 }
 
-func (s *service) getPolicyData(ctx context.Context, c *call, _ *projectPath) (*objectOutput, error) {
+func (s *service) getPolicyData(ctx context.Context, c *call, _ *ProjectPath) (*objectOutput, error) {
 	set, version, err := s.Store.Settings(ctx, c.project.ID)
 	return &objectOutput{ETag: tag(version), Body: jsonObject(set.PolicyData)}, err
 }
 
 type putObjectInput struct {
-	projectPath
-	ifMatch
+	ProjectPath
+	Precondition
 	Body jsonObject
 }
 

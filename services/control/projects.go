@@ -109,7 +109,7 @@ func (s *service) registerProjects() {
 }
 
 type createProjectInput struct {
-	tenantPath
+	TenantPath
 	Body struct {
 		Name     string        `json:"name" minLength:"1" maxLength:"100"`
 		Slug     string        `json:"slug,omitempty" pattern:"^[a-z][a-z0-9-]{1,38}$" doc:"Derived from the name when absent."`
@@ -153,7 +153,7 @@ func (c *call) checkPlan(plan string) []Mistake {
 	return []Mistake{wrong("/plan", "expected the tenant's own plan; another one is the operator's to set")}
 }
 
-func (s *service) listProjects(ctx context.Context, c *call, in *listTenantInput) (*page[projectView], error) {
+func (s *service) listProjects(ctx context.Context, c *call, in *ListTenantInput) (*page[projectView], error) {
 	items, next, err := s.Store.Projects(ctx, c.tenant.ID, in.page())
 	return pageOf(items, next, c.viewProject), err
 }
@@ -170,12 +170,12 @@ func (s *service) showProject(ctx context.Context, c *call, p tenants.Project) (
 	return &projectOutput{v}, nil
 }
 
-func (s *service) getProject(ctx context.Context, c *call, _ *projectPath) (*projectOutput, error) {
+func (s *service) getProject(ctx context.Context, c *call, _ *ProjectPath) (*projectOutput, error) {
 	return s.showProject(ctx, c, c.project)
 }
 
 type updateProjectInput struct {
-	projectPath
+	ProjectPath
 	Body struct {
 		Name *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
 		Plan *string `json:"plan,omitempty" pattern:"^[a-z][a-z0-9_-]{0,38}$"`
@@ -193,22 +193,22 @@ func (s *service) updateProject(ctx context.Context, c *call, in *updateProjectI
 	})
 }
 
-func (s *service) deleteProject(ctx context.Context, c *call, _ *projectPath) (*empty, error) {
+func (s *service) deleteProject(ctx context.Context, c *call, _ *ProjectPath) (*empty, error) {
 	return nil, s.change(ctx, c, c.event("project.delete", c.project.Slug, nil), func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.SetProjectStatus(ctx, c.project.ID, tenants.Deleted)
 		return err
 	})
 }
 
-func (s *service) setProjectStatus(status tenants.Status, action string) func(context.Context, *call, *projectPath) (*projectOutput, error) {
-	return func(ctx context.Context, c *call, _ *projectPath) (*projectOutput, error) {
+func (s *service) setProjectStatus(status tenants.Status, action string) func(context.Context, *call, *ProjectPath) (*projectOutput, error) {
+	return func(ctx context.Context, c *call, _ *ProjectPath) (*projectOutput, error) {
 		return s.changeProject(ctx, c, action, func(ctx context.Context, tx *store.Tx) (tenants.Project, error) {
 			return tx.SetProjectStatus(ctx, c.project.ID, status)
 		})
 	}
 }
 
-func (s *service) restoreProject(ctx context.Context, c *call, _ *projectPath) (*projectOutput, error) {
+func (s *service) restoreProject(ctx context.Context, c *call, _ *ProjectPath) (*projectOutput, error) {
 	return s.changeProject(ctx, c, "project.restore", func(ctx context.Context, tx *store.Tx) (tenants.Project, error) {
 		return tx.RestoreProject(ctx, c.project.ID)
 	})
@@ -229,7 +229,7 @@ func (s *service) changeProject(ctx context.Context, c *call, action string,
 }
 
 type moveDatabaseInput struct {
-	projectPath
+	ProjectPath
 	Body struct {
 		URL vault.Secret `json:"url" format:"password" writeOnly:"true" doc:"postgres://user:password@host:port/database"`
 	}

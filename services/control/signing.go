@@ -32,7 +32,7 @@ func (s *service) registerSigningSecrets() {
 }
 
 type listSigningInput struct {
-	listProjectInput
+	ListProjectInput
 	Reveal bool `query:"reveal" doc:"Show the secrets: for owners and admins, audited."`
 }
 
@@ -56,7 +56,7 @@ func (s *service) listSigningSecrets(ctx context.Context, c *call, in *listSigni
 	}
 	list := slices.Clone(set.SigningSecrets)
 	slices.SortFunc(list, func(a, b settings.SigningSecret) int { return strings.Compare(a.ID, b.ID) })
-	items, next, err := cut(list, in.pageInput, func(secret settings.SigningSecret) string { return secret.ID })
+	items, next, err := cut(list, in.PageInput, func(secret settings.SigningSecret) string { return secret.ID })
 	return pageOf(items, next, func(secret settings.SigningSecret) signingSecretView {
 		v := signingSecretView{ID: secret.ID, CreatedAt: secret.CreatedAt.UTC()}
 		if in.Reveal {
@@ -73,7 +73,7 @@ func orForbidden(err error) error {
 	return errForbidden
 }
 
-func (s *service) createSigningSecret(ctx context.Context, c *call, _ *projectPath) (*signingSecretOutput, error) {
+func (s *service) createSigningSecret(ctx context.Context, c *call, _ *ProjectPath) (*signingSecretOutput, error) {
 	made := settings.NewSigningSecret(s.Now().UTC())
 	_, err := s.changeSettings(ctx, c, "", "signing_secret.create", c.in("signing-secrets", made.ID), func(set *settings.Settings) error {
 		if len(set.SigningSecrets) >= settings.MaxSigningSecrets {
@@ -89,7 +89,7 @@ func (s *service) createSigningSecret(ctx context.Context, c *call, _ *projectPa
 }
 
 type deleteSigningInput struct {
-	projectPath
+	ProjectPath
 	Secret string `path:"secret" maxLength:"64" doc:"Id of the signing secret."`
 }
 

@@ -69,7 +69,7 @@ func trackedIn(doc *metadata.Document) map[catalog.Name]*metadata.Table {
 	return tracked
 }
 
-func (s *service) listTables(ctx context.Context, c *call, in *listProjectInput) (*page[tableView], error) {
+func (s *service) listTables(ctx context.Context, c *call, in *ListProjectInput) (*page[tableView], error) {
 	found, err := s.Revisions.Catalog(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (s *service) listTables(ctx context.Context, c *call, in *listProjectInput)
 	tables := slices.Clone(found.Tables)
 	key := func(t catalog.Table) string { return t.Schema + "\x00" + t.Name.Name }
 	slices.SortFunc(tables, func(a, b catalog.Table) int { return strings.Compare(key(a), key(b)) })
-	items, next, err := cut(tables, in.pageInput, key)
+	items, next, err := cut(tables, in.PageInput, key)
 	if err != nil {
 		return nil, err
 	}
@@ -172,13 +172,14 @@ func hasRelationship(t *metadata.Table, want model.Suggestion) bool {
 	})
 }
 
-type tablePath struct {
-	projectPath
+// TablePath are the parameters of paths of one table.
+type TablePath struct {
+	ProjectPath
 	Table string `path:"table" maxLength:"512" doc:"schema.table, percent-encoded; the first dot divides, one inside of the schema's name is written %2E."`
 }
 
 // name splits schema.table; the schema may be left out.
-func (p tablePath) name() (metadata.TableName, error) {
+func (p TablePath) name() (metadata.TableName, error) {
 	schema, table, dotted := strings.Cut(p.Table, ".")
 	if !dotted {
 		schema, table = "public", p.Table
@@ -193,7 +194,7 @@ func (p tablePath) name() (metadata.TableName, error) {
 	return n, nil
 }
 
-func (s *service) getTable(ctx context.Context, c *call, in *tablePath) (*objectOutput, error) {
+func (s *service) getTable(ctx context.Context, c *call, in *TablePath) (*objectOutput, error) {
 	name, err := in.name()
 	if err != nil {
 		return nil, err
@@ -215,8 +216,8 @@ func showTable(o revision.Outcome, name metadata.TableName) (*objectOutput, erro
 }
 
 type putTableInput struct {
-	tablePath
-	ifMatch
+	TablePath
+	Precondition
 	Body jsonObject
 }
 

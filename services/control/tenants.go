@@ -86,7 +86,7 @@ func (s *service) createTenant(ctx context.Context, c *call, in *signupInput) (*
 		if err != nil {
 			return err
 		}
-		out.Body.Tenant, out.Body.Key = viewTenant(t), newKeyView{keyView: viewKey(k), Secret: secret}
+		out.Body.Tenant, out.Body.Key = viewTenant(t), newKeyView{KeyView: viewKey(k), Secret: secret}
 		e := c.event("tenant.create", "tenants/"+t.Slug, map[string]any{"key": k.ID})
 		if e.TenantID = t.ID; c.caller.kind != authz.CallerOperator {
 			e.Actor = audit.Actor{Kind: audit.ActorTenantKey, ID: k.ID}
@@ -97,17 +97,17 @@ func (s *service) createTenant(ctx context.Context, c *call, in *signupInput) (*
 	return out, err
 }
 
-func (s *service) listTenants(ctx context.Context, _ *call, in *pageInput) (*page[tenantView], error) {
+func (s *service) listTenants(ctx context.Context, _ *call, in *PageInput) (*page[tenantView], error) {
 	items, next, err := s.Store.Tenants(ctx, in.page())
 	return pageOf(items, next, viewTenant), err
 }
 
-func (s *service) getTenant(_ context.Context, c *call, _ *tenantPath) (*tenantOutput, error) {
+func (s *service) getTenant(_ context.Context, c *call, _ *TenantPath) (*tenantOutput, error) {
 	return &tenantOutput{viewTenant(c.tenant)}, nil
 }
 
 type updateTenantInput struct {
-	tenantPath
+	TenantPath
 	Body struct {
 		Name  *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
 		Email *string `json:"email,omitempty" maxLength:"254" pattern:"^[^@\\s]+@[^@\\s]+$"`
@@ -120,29 +120,29 @@ func (s *service) updateTenant(ctx context.Context, c *call, in *updateTenantInp
 	})
 }
 
-func (s *service) deleteTenant(ctx context.Context, c *call, _ *tenantPath) (*empty, error) {
+func (s *service) deleteTenant(ctx context.Context, c *call, _ *TenantPath) (*empty, error) {
 	_, err := s.changeTenant(ctx, c, "tenant.delete", nil, func(ctx context.Context, tx *store.Tx) (tenants.Tenant, error) {
 		return tx.SetTenantStatus(ctx, c.tenant.ID, tenants.Deleted)
 	})
 	return nil, err
 }
 
-func (s *service) setTenantStatus(status tenants.Status, action string) func(context.Context, *call, *tenantPath) (*tenantOutput, error) {
-	return func(ctx context.Context, c *call, _ *tenantPath) (*tenantOutput, error) {
+func (s *service) setTenantStatus(status tenants.Status, action string) func(context.Context, *call, *TenantPath) (*tenantOutput, error) {
+	return func(ctx context.Context, c *call, _ *TenantPath) (*tenantOutput, error) {
 		return s.changeTenant(ctx, c, action, nil, func(ctx context.Context, tx *store.Tx) (tenants.Tenant, error) {
 			return tx.SetTenantStatus(ctx, c.tenant.ID, status)
 		})
 	}
 }
 
-func (s *service) restoreTenant(ctx context.Context, c *call, in *tenantPath) (*tenantOutput, error) {
+func (s *service) restoreTenant(ctx context.Context, c *call, in *TenantPath) (*tenantOutput, error) {
 	return s.changeTenant(ctx, c, "tenant.restore", nil, func(ctx context.Context, tx *store.Tx) (tenants.Tenant, error) {
 		return tx.RestoreTenant(ctx, in.Tenant)
 	})
 }
 
 type planInput struct {
-	tenantPath
+	TenantPath
 	Body struct {
 		Plan string `json:"plan" pattern:"^[a-z][a-z0-9_-]{0,38}$"`
 	}

@@ -51,7 +51,7 @@ func (t *tableChoice) UnmarshalJSON(data []byte) error {
 }
 
 type trackInput struct {
-	projectPath
+	ProjectPath
 	Body struct {
 		Tables        tableChoice `json:"tables"`
 		Relationships bool        `json:"relationships,omitempty" doc:"Also make relationships along foreign keys between tracked tables."`

@@ -43,7 +43,7 @@ func viewVariable(v settings.Variable, revealed bool) variableView {
 	return shown
 }
 
-func (s *service) listVariables(ctx context.Context, c *call, in *listProjectInput) (*page[variableView], error) {
+func (s *service) listVariables(ctx context.Context, c *call, in *ListProjectInput) (*page[variableView], error) {
 	set, _, err := s.Store.Settings(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
@@ -54,16 +54,17 @@ func (s *service) listVariables(ctx context.Context, c *call, in *listProjectInp
 	}
 	list := slices.Clone(set.Variables)
 	slices.SortFunc(list, func(a, b settings.Variable) int { return strings.Compare(a.Name, b.Name) })
-	items, next, err := cut(list, in.pageInput, func(v settings.Variable) string { return v.Name })
+	items, next, err := cut(list, in.PageInput, func(v settings.Variable) string { return v.Name })
 	return pageOf(items, next, func(v settings.Variable) variableView { return viewVariable(v, revealed) }), err
 }
 
-type variablePath struct {
-	projectPath
+// VariablePath are the parameters of paths of one variable.
+type VariablePath struct {
+	ProjectPath
 	Name string `path:"name" maxLength:"128" pattern:"^[A-Za-z_][A-Za-z0-9_]*$" doc:"Name of the variable."`
 }
 
-func (s *service) getVariable(ctx context.Context, c *call, in *variablePath) (*variableOutput, error) {
+func (s *service) getVariable(ctx context.Context, c *call, in *VariablePath) (*variableOutput, error) {
 	set, _, err := s.Store.Settings(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (s *service) getVariable(ctx context.Context, c *call, in *variablePath) (*
 }
 
 type putVariableInput struct {
-	variablePath
+	VariablePath
 	Body struct {
 		Value  vault.Secret `json:"value" maxLength:"65536" format:"password" writeOnly:"true"`
 		Secret *bool        `json:"secret,omitempty" doc:"Whether the value is never given back; true when absent."`
@@ -108,7 +109,7 @@ func (s *service) putVariable(ctx context.Context, c *call, in *putVariableInput
 	return &variableOutput{viewVariable(v, revealed)}, err
 }
 
-func (s *service) deleteVariable(ctx context.Context, c *call, in *variablePath) (*empty, error) {
+func (s *service) deleteVariable(ctx context.Context, c *call, in *VariablePath) (*empty, error) {
 	_, err := s.changeSettings(ctx, c, "", "variable.delete", c.in("variables", in.Name), func(set *settings.Settings) error {
 		left, found := set.WithoutVariable(in.Name)
 		if !found {

@@ -25,7 +25,7 @@ type meOutput struct {
 	Body struct {
 		Kind    string      `json:"kind" enum:"operator,tenant_key,project_key"`
 		Role    string      `json:"role,omitempty"`
-		Key     *keyView    `json:"key,omitempty"`
+		Key     *KeyView    `json:"key,omitempty"`
 		Tenant  *tenantView `json:"tenant,omitempty"`
 		Project *struct {
 			ID   string `json:"id"`
@@ -53,7 +53,7 @@ func (s *service) getMe(_ context.Context, c *call, _ *empty) (*meOutput, error)
 }
 
 type schemaInput struct {
-	projectPath
+	ProjectPath
 	Role string `query:"role" maxLength:"128" default:"admin"`
 }
 
@@ -70,7 +70,7 @@ func (s *service) getSchema(ctx context.Context, c *call, in *schemaInput) (*tex
 	return &textOutput{ContentType: textPlain, Body: []byte(text)}, err
 }
 
-func (s *service) getMetrics(_ context.Context, c *call, _ *projectPath) (*textOutput, error) {
+func (s *service) getMetrics(_ context.Context, c *call, _ *ProjectPath) (*textOutput, error) {
 	var b bytes.Buffer
 	err := s.Metrics(&b, c.project.Slug)
 	return &textOutput{ContentType: "text/plain; version=0.0.4; charset=utf-8", Body: b.Bytes()}, err
