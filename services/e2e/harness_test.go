@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -148,7 +147,7 @@ func launch(args []string, environ ...string) (*server, error) {
 	for !s.serving() {
 		select {
 		case <-s.ended:
-			return nil, fmt.Errorf("the program ended with %v before it served:\n%s", s.err, s.stderr)
+			return nil, fmt.Errorf("the program ended with %v before it served:\n%s", s.command.ProcessState, s.stderr)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
@@ -299,12 +298,6 @@ func (a answer) at(path ...any) any {
 type headers map[string]string
 
 func bearer(token string) headers { return headers{"Authorization": "Bearer " + token} }
-
-func (h headers) with(name, value string) headers {
-	out := maps.Clone(h)
-	out[name] = value
-	return out
-}
 
 // send makes a request; body is JSON text, a value to be encoded, or nil.
 func send(t testing.TB, method, url string, h headers, body any) answer {

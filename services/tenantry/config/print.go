@@ -19,7 +19,7 @@ func Print(w io.Writer, command Command, from Sources) error {
 			_ = s.read(&c, given.text(s, command))
 		}
 	}
-	complete(&c, given, from) // only for the defaults that it fills in
+	_ = complete(&c, given, from) // only for the defaults that it fills in
 	for _, s := range settings {
 		value, origin := given.text(s, command), given.origin[s.name]
 		if !given.has(s.name) {

@@ -109,7 +109,7 @@ func migrateCommand(stdout io.Writer) *cobra.Command {
 }
 
 func configCommand(stdout io.Writer) *cobra.Command {
-	print := &cobra.Command{
+	show := &cobra.Command{
 		Use: "print [dev|serve]", Short: "Show every setting as it takes effect, without secrets (default: of serve)",
 		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{string(config.Dev), string(config.Serve)},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -125,9 +125,9 @@ func configCommand(stdout io.Writer) *cobra.Command {
 			return err
 		},
 	}
-	config.AddFlags(print.Flags())
+	config.AddFlags(show.Flags())
 	parent := &cobra.Command{Use: "config", Short: "Look at the configuration"}
-	parent.AddCommand(print)
+	parent.AddCommand(show)
 	return parent
 }
 
