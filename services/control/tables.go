@@ -238,6 +238,7 @@ func (s *service) putTable(ctx context.Context, c *call, in *putTableInput) (*ob
 	o, err := s.Revisions.Apply(ctx, c.project.ID, revision.Change{
 		Author: c.author(), Action: "table.update", Target: c.in("tables", name.Schema+"."+name.Name), ExpectVersion: expect,
 		Metadata: func(doc *metadata.Document) (*metadata.Document, error) {
+			doc = doc.Clone()
 			if _, ok := doc.Table("", name); !ok {
 				if doc, err = metadata.TrackTable(doc, metadata.TrackTableArgs{Table: name}); err != nil {
 					return nil, err
