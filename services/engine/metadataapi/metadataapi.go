@@ -111,7 +111,7 @@ func init() { // literals would refer to themselves through bulk
 		"bulk": bulk, "export_metadata": exportMetadata, "replace_metadata": replaceMetadata, "clear_metadata": clearMetadata,
 		"get_inconsistent_metadata":  getInconsistent,
 		"reload_metadata":            reloadMetadata,
-		"track_table":                edit(metadata.TrackTable),
+		"track_table":                trackTable,
 		"untrack_table":              untrackTable,
 		"create_object_relationship": edit(metadata.CreateObjectRelationship),
 		"create_array_relationship":  edit(metadata.CreateArrayRelationship),
