@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -298,6 +299,12 @@ func (a answer) at(path ...any) any {
 type headers map[string]string
 
 func bearer(token string) headers { return headers{"Authorization": "Bearer " + token} }
+
+func (h headers) with(name, value string) headers {
+	out := maps.Clone(h)
+	out[name] = value
+	return out
+}
 
 // send makes a request; body is JSON text, a value to be encoded, or nil.
 func send(t testing.TB, method, url string, h headers, body any) answer {
