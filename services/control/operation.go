@@ -24,9 +24,8 @@ type endpoint struct {
 	status  int   // of success; 200 when 0
 	maxBody int64 // bytes; 1 MiB when 0
 	deleted bool  // the target is one that was deleted
-	// text says that the body of an answer or request is plain text.
-	answerType  string // content type of the answer when not JSON
-	requestText bool   // the body may be text/plain
+	// answerType is the content type of an answer that is text.
+	answerType string
 }
 
 // Keys of huma.Operation.Metadata.

@@ -24,7 +24,7 @@ func (s *service) registerPolicies() {
 	register(s, endpoint{id: "getPolicy", method: http.MethodGet, path: "/projects/{project}/policies/{name}", class: authz.ClassRead, tag: tag,
 		answerType: "text/plain", summary: "A Rego module as text"}, s.getPolicy)
 	register(s, endpoint{id: "putPolicy", method: http.MethodPut, path: "/projects/{project}/policies/{name}", class: authz.ClassWrite, tag: tag,
-		requestText: true, summary: "Set a Rego module: the text itself, or {\"text\": …}"}, s.putPolicy)
+		summary: "Set a Rego module: the text itself, or {\"text\": …}"}, s.putPolicy)
 	register(s, endpoint{id: "deletePolicy", method: http.MethodDelete, path: "/projects/{project}/policies/{name}", class: authz.ClassWrite, tag: tag,
 		status: http.StatusNoContent, summary: "Remove a Rego module"}, s.deletePolicy)
 	register(s, endpoint{id: "getPolicyData", method: http.MethodGet, path: "/projects/{project}/policy-data", class: authz.ClassRead, tag: tag,

@@ -1,12 +1,16 @@
 package control_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tenantry/ops/postgres/pgtest"
 )
@@ -223,4 +227,32 @@ func TestEveryAnswerHasARequestID(t *testing.T) {
 	if a := s.call(operatorKey, "POST", "/api/v1/tenants", `{"name":"`+strings.Repeat("x", 2<<20)+`"}`); a.status != 413 {
 		t.Errorf("a large body: %d", a.status)
 	}
+}
+
+func TestAConnectionStaysUsableAfterAPause(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	conn := must(net.Dial("tcp", strings.TrimPrefix(s.url, "http://")))(t)
+	defer conn.Close()
+	reader := bufio.NewReader(conn)
+	send := func() {
+		t.Helper()
+		body := `{"name":"x","email":"a@b"}`
+		_, err := fmt.Fprintf(conn, "POST /api/v1/tenants HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		if response.StatusCode != 201 {
+			t.Fatalf("status %d", response.StatusCode)
+		}
+	}
+	send()
+	time.Sleep(5500 * time.Millisecond) // longer than the deadline that huma leaves on a connection
+	send()
 }
