@@ -181,7 +181,9 @@ func (p *planner) conflict(t *model.Table, in input, path string) (*plan.Conflic
 				if !ok || !allowed.Columns.Has(c) {
 					return nil, errcode.New(errcode.ValidationFailed, "column '%s' can't be updated", item.symbol()).At(path)
 				}
-				out.Update = append(out.Update, c.StoredName())
+				if !slices.Contains(out.Update, c.StoredName()) { // Postgres refuses to set a column twice
+					out.Update = append(out.Update, c.StoredName())
+				}
 			}
 		case "where":
 			where, err := p.where(t, f.in, path+".where")

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"slices"
+
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"tenantry/api/errcode"
@@ -173,7 +175,21 @@ func (p *planner) orderBy(t *model.Table, in input, path string) ([]plan.Order, 
 		}
 		out = append(out, keys...)
 	}
-	return out, nil
+	return withoutRepeats(out), nil
+}
+
+// withoutRepeats leaves out columns that were sorted by before: they change
+// nothing, and DISTINCT ON counts its columns without them.
+func withoutRepeats(keys []plan.Order) []plan.Order {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(keys, func(k plan.Order) bool {
+		if len(k.Path) > 0 {
+			return false
+		}
+		again := seen[k.Column.Name]
+		seen[k.Column.Name] = true
+		return again
+	})
 }
 
 func (p *planner) orderKeys(t *model.Table, hops []plan.Hop, in input, path string) ([]plan.Order, error) {

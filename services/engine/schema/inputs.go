@@ -166,9 +166,9 @@ func (s *Schema) mutationResponse(t *model.Table, name string) *ast.Definition {
 }
 
 // upsertable reports whether inserts of the role may have on_conflict: it takes
-// permission to update too.
+// permission to update too, and a constraint whose name can be an enum value.
 func (s *Schema) upsertable(t *model.Table) bool {
-	if _, ok := s.insertable(t); !ok || len(t.Constraints) == 0 {
+	if _, ok := s.insertable(t); !ok || len(constraintNames(t)) == 0 {
 		return false
 	}
 	p := s.role.Table(t).Update
@@ -192,13 +192,17 @@ func (s *Schema) constraintEnum(t *model.Table, name string) *ast.Definition {
 	if !s.upsertable(t) {
 		return nil
 	}
+	return enum(name, fmt.Sprintf("unique or primary key constraints on table %q", t.Name.Name), constraintNames(t))
+}
+
+func constraintNames(t *model.Table) []string {
 	var names []string
 	for _, c := range t.Constraints {
 		if model.ValidName(c.Name) {
 			names = append(names, c.Name)
 		}
 	}
-	return enum(name, fmt.Sprintf("unique or primary key constraints on table %q", t.Name.Name), names)
+	return names
 }
 
 func (s *Schema) updateColumn(t *model.Table, name string) *ast.Definition {
