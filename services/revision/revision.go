@@ -225,7 +225,7 @@ func expect(state store.ProjectState, c Change) error {
 func (d *draft) edit(old *metadata.Document, c Change) error {
 	d.out.Document = old
 	if c.Metadata != nil {
-		edited, err := c.Metadata(old)
+		edited, err := c.Metadata(old.Clone())
 		if err != nil {
 			return err
 		}
@@ -295,12 +295,12 @@ func refuse(old *metadata.Document, before store.ProjectState, now []model.Incon
 	if !c.Whole {
 		_, _, earlier := instance.Resolve(old, before.Catalogs)
 		for _, i := range earlier {
-			known[i.Type+"\x00"+i.Name] = true
+			known[identity(i)] = true
 		}
 	}
 	var added []model.Inconsistency
 	for _, i := range now {
-		if !known[i.Type+"\x00"+i.Name] {
+		if !known[identity(i)] {
 			added = append(added, i)
 		}
 	}
@@ -309,6 +309,10 @@ func refuse(old *metadata.Document, before store.ProjectState, now []model.Incon
 	}
 	return &Inconsistent{added}
 }
+
+// identity tells inconsistencies apart; all custom types share one name, so the
+// reason belongs to it.
+func identity(i model.Inconsistency) string { return i.Type + "\x00" + i.Name + "\x00" + i.Reason }
 
 func (s *Service) commit(ctx context.Context, d *draft, c Change) error {
 	id := d.before.Project.ID

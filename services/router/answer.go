@@ -21,10 +21,7 @@ func graphqlPath(c *fiber.Ctx) bool {
 // path: unknown and suspended projects carry their status on every path.
 func refuse(c *fiber.Ctx, e *errcode.Error) error {
 	c.Status(e.Status())
-	if graphqlPath(c) {
-		return sendJSON(c, graphqlhttp.MediaJSON, graphqlhttp.ErrorBody(e, false))
-	}
-	return sendJSON(c, graphqlhttp.MediaJSON, restError(e, false))
+	return answerForm(c, e)
 }
 
 // restError is the error form of the metadata API (contracts §1.9).
@@ -89,18 +86,10 @@ func ErrorHandler(c *fiber.Ctx, err error) error {
 	return answerForm(c, e)
 }
 
-// answerForm writes an error in the form of its path: a problem document under
-// /api, GraphQL errors, or the dialect's.
+// answerForm writes an error in the form of its path: GraphQL's, or that of the
+// dialect's other APIs.
 func answerForm(c *fiber.Ctx, e *errcode.Error) error {
-	switch {
-	case strings.HasPrefix(c.Path(), "/api/"):
-		body, err := json.Marshal(map[string]any{"title": e.Message, "status": c.Response().StatusCode(), "code": string(e.Code)})
-		if err != nil {
-			return err
-		}
-		c.Set(fiber.HeaderContentType, "application/problem+json")
-		return c.Send(body)
-	case graphqlPath(c):
+	if graphqlPath(c) {
 		return sendJSON(c, graphqlhttp.MediaJSON, graphqlhttp.ErrorBody(e, false))
 	}
 	return sendJSON(c, graphqlhttp.MediaJSON, restError(e, false))

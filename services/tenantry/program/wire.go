@@ -63,7 +63,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	control.New(app, control.Deps{
 		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
 		OperatorKeyHash: operatorHash(p.OperatorKey), Signup: p.Config.Signup, Managed: p.Cluster != nil,
-		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip,
+		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Reload: registry.Reload, Observe: p.Metrics.ControlRequest,
 	})
 	watching, stopWatching := context.WithCancel(base)
 	watched := make(chan struct{})
@@ -83,13 +83,21 @@ func newApp(p parts) *fiber.App {
 		// huma leaves a read deadline on the connection, which would end it while
 		// the client keeps it for the next request.
 		IdleTimeout: time.Minute, ReadTimeout: time.Minute,
-		ErrorHandler: router.ErrorHandler,
+		ErrorHandler: presentError,
 	})
 	app.Use(router.RequestID)
 	app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: func(c *fiber.Ctx, e any) {
 		p.Logger.Error("a request ended in a panic", "type", "http-log", "path", strings.Clone(c.Path()), "panic", fmt.Sprint(e))
 	}}))
 	return app
+}
+
+// presentError answers what no route answered, in the form of its API.
+func presentError(c *fiber.Ctx, err error) error {
+	if strings.HasPrefix(c.Path(), "/api/") {
+		return control.ErrorHandler(c, err)
+	}
+	return router.ErrorHandler(c, err)
 }
 
 func auditSample(c config.Command) float64 {
