@@ -24,7 +24,13 @@ type values struct {
 	written string
 }
 
+// maxParameters is what Postgres's protocol can count.
+const maxParameters = 65535
+
 func (v values) bind(st dialect.Statement) (source.Bound, error) {
+	if len(st.Params) > maxParameters {
+		return source.Bound{}, errcode.New(errcode.ValidationFailed, "the operation has %d values; at most %d fit into one statement", len(st.Params), maxParameters).At("$")
+	}
 	out := source.Bound{SQL: st.SQL, Args: make([]any, len(st.Params))}
 	for i, p := range st.Params {
 		text, err := v.parameter(p)

@@ -75,6 +75,21 @@ func (p *Program) compileJoins(parts []plan.Part) {
 	}
 }
 
+// Size estimates the memory that the program holds, in bytes.
+func (p *Program) Size() int {
+	size := 1024
+	for _, s := range p.steps {
+		size += sizeOf(s.statement) + sizeOf(s.answer)
+	}
+	for _, st := range p.joins {
+		size += sizeOf(st)
+	}
+	return size
+}
+
+// sizeOf counts the text, and the plan's data by the parameters.
+func sizeOf(st dialect.Statement) int { return 2*len(st.SQL) + 512*len(st.Params) }
+
 // Statements are the SQL texts of the plan in order, for explain and tests.
 func (p *Program) Statements() []string {
 	var out []string

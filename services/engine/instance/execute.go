@@ -57,7 +57,7 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err != nil {
 		return none, err
 	}
-	program, err := p.program(vars)
+	program, err := i.program(p, vars)
 	if err != nil {
 		return none, err
 	}

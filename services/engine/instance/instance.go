@@ -126,7 +126,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 		}),
 	}
 	i.prepared, err = otter.New(&otter.Options[operationKey, *prepared]{
-		MaximumWeight: preparedBytes, Weigher: func(k operationKey, _ *prepared) uint32 { return uint32(4096 + 8*len(k.query)) },
+		MaximumWeight: preparedBytes, Weigher: func(_ operationKey, p *prepared) uint32 { return p.weight() },
 	})
 	return i, err
 }
@@ -175,5 +175,6 @@ func (i *Instance) Program(role string, query, operationName string, variables m
 	if err != nil {
 		return nil, err
 	}
-	return p.program(vars)
+	program, _, err := p.program(vars)
+	return program, err
 }

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"math"
 	"sync"
 
 	"tenantry/api/session"
@@ -23,17 +24,29 @@ type operationKey struct {
 // prepared is an operation that is valid for a role, with its programs by shape
 // of the variables.
 type prepared struct {
+	key       operationKey
 	operation *operation.Operation
 	schema    *schema.Schema
 	role      *access.Role
 
 	mu       sync.RWMutex
 	programs map[string]*executor.Program
+	size     int // of the programs, in bytes
 }
 
-// maxShapes bounds the programs of one operation; further shapes are planned
-// each time.
-const maxShapes = 64
+// weight is what p counts for in the cache, in bytes.
+func (p *prepared) weight() uint32 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return uint32(min(4096+8*len(p.key.query)+p.size, math.MaxUint32))
+}
+
+// maxShapes bounds the programs of one operation, and maxProgram the bytes of
+// each; others are planned each time.
+const (
+	maxShapes  = 64
+	maxProgram = 256 << 10
+)
 
 // prepare parses and validates the operation, or finds it done.
 func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
@@ -46,33 +59,45 @@ func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{operation: op, schema: view, role: role, programs: map[string]*executor.Program{}}
+	p := &prepared{key: key, operation: op, schema: view, role: role, programs: map[string]*executor.Program{}}
 	i.prepared.Set(key, p)
 	return p, nil
 }
 
+// program finds or makes the program of an operation, and counts it in the cache.
+func (i *Instance) program(p *prepared, vars map[string]any) (*executor.Program, error) {
+	program, grown, err := p.program(vars)
+	if grown {
+		i.prepared.Set(p.key, p) // weighs it again
+	}
+	return program, err
+}
+
 // program plans the operation for the shape of vars and renders its SQL, or
-// finds it done.
-func (p *prepared) program(vars map[string]any) (*executor.Program, error) {
+// finds it done; grown tells that it was added.
+func (p *prepared) program(vars map[string]any) (program *executor.Program, grown bool, err error) {
 	shape := planner.Shape(p.operation, p.schema, vars)
 	p.mu.RLock()
 	found, ok := p.programs[shape]
 	p.mu.RUnlock()
 	if ok {
-		return found, nil
+		return found, false, nil
 	}
 	planned, err := planner.Plan(p.operation, p.schema, p.role, vars)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	program := executor.Compile(planned)
-	if p.operation.Introspects() {
-		return program, nil // its answer may depend on the value of a variable
+	program = executor.Compile(planned)
+	size := program.Size() + len(shape)
+	if p.operation.Introspects() || size > maxProgram { // an introspection's answer may depend on the value of a variable
+		return program, false, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.programs != nil && len(p.programs) < maxShapes {
-		p.programs[shape] = program
+	if p.programs == nil || len(p.programs) >= maxShapes || p.programs[shape] != nil {
+		return program, false, nil
 	}
-	return program, nil
+	p.programs[shape] = program
+	p.size += size
+	return program, true, nil
 }

@@ -121,3 +121,30 @@ func checkOwner(t *testing.T, body, own string) (rows int64) {
 	}
 	return int64(all)
 }
+
+// A client chooses how large a where is. What is planned for it must not stay in
+// memory, here or in Postgres, and what is too large for the protocol is refused.
+func TestLargeConditionsRunAndAreNotKept(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	where := func(n int) map[string]any {
+		items := make([]any, n)
+		for i := range items {
+			items[i] = map[string]any{"id": map[string]any{"_eq": json.Number(fmt.Sprint(i + 2))}}
+		}
+		return map[string]any{"w": map[string]any{"_or": items}}
+	}
+	const query = "query ($w: authors_bool_exp!) { authors(where: $w, order_by: {id: asc}) { id } b: authors(where: $w, limit: 1, order_by: {id: asc}) { id } }"
+	for n := range 2 {
+		if body := p.ask(t, as(session.Admin, nil), query, where(1500+n)); !strings.Contains(strings.Join(strings.Fields(body), ""), `{"authors":[{"id":2},{"id":3},{"id":4}],"b":[{"id":2}]}`) {
+			t.Errorf("answered %s", body)
+		}
+	}
+	if n := p.wire.prepared(1 << 15); n > 0 {
+		t.Errorf("%d large statements were prepared by name", n)
+	}
+	_, trail := p.Execute(t.Context(), as(session.Admin, nil), instance.Request{Request: graphqlhttp.Request{Query: query, Variables: where(70000)}})
+	if trail.Err == nil || trail.Err.Message != "the operation has 70000 values; at most 65535 fit into one statement" {
+		t.Errorf("70000 values: %v", trail.Err)
+	}
+}

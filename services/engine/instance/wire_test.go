@@ -14,6 +14,7 @@ import (
 type wire struct {
 	mu       sync.Mutex
 	executed []string
+	named    []string // SQL that was prepared under a name, so that it stays
 }
 
 // dial opens a connection that is listened to.
@@ -41,6 +42,24 @@ func (w *wire) add(sql string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.executed = append(w.executed, sql)
+}
+
+func (w *wire) keep(sql string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.named = append(w.named, sql)
+}
+
+// prepared counts the prepared statements that are longer than n bytes.
+func (w *wire) prepared(n int) (count int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, sql := range w.named {
+		if len(sql) > n {
+			count++
+		}
+	}
+	return count
 }
 
 // tap reads the client's side of one connection.
@@ -91,6 +110,9 @@ func (t *tap) message(kind byte, body []byte) {
 	case 'P':
 		name := first(body)
 		t.statements[name] = first(body[len(name)+1:])
+		if name != "" {
+			t.wire.keep(t.statements[name])
+		}
 	case 'B':
 		portal := first(body)
 		t.portals[portal] = t.statements[first(body[len(portal)+1:])]

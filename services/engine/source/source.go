@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,20 @@ import (
 type Bound struct {
 	SQL  string
 	Args []any
+}
+
+// maxPrepared is the longest text, in bytes, that is kept as a prepared
+// statement: both ends keep hundreds of them for each connection.
+const maxPrepared = 32 << 10
+
+func (b Bound) large() bool { return len(b.SQL) > maxPrepared }
+
+// args are the arguments, with the driver's way to run the statement.
+func (b Bound) args() []any {
+	if b.large() {
+		return append([]any{pgx.QueryExecModeExec}, b.Args...)
+	}
+	return b.Args
 }
 
 // Source is one database of a project: a share in a pool. Safe for concurrent
@@ -46,13 +61,8 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if len(statements) == 1 {
-		rows, err := p.Query(ctx, statements[0].SQL, statements[0].Args...)
-		if err != nil {
-			return nil, err
-		}
-		value, err := oneValue(rows)
-		return [][]byte{value}, err
+	if len(statements) == 1 || slices.ContainsFunc(statements, Bound.large) {
+		return oneByOne(ctx, p, statements)
 	}
 	batch := &pgx.Batch{}
 	for _, st := range statements {
@@ -72,6 +82,20 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 		out = append(out, value)
 	}
 	return out, results.Close()
+}
+
+func oneByOne(ctx context.Context, p *pgxpool.Pool, statements []Bound) ([][]byte, error) {
+	out := make([][]byte, len(statements))
+	for i, st := range statements {
+		rows, err := p.Query(ctx, st.SQL, st.args()...)
+		if err != nil {
+			return nil, err
+		}
+		if out[i], err = oneValue(rows); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // oneValue copies the first column of the only row; SQL NULL is JSON null.
@@ -102,7 +126,7 @@ func (s *Source) keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := p.Query(ctx, st.SQL, st.Args...)
+	rows, err := p.Query(ctx, st.SQL, st.args()...)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +183,7 @@ func rollback(tx pgx.Tx) {
 
 // Write runs a mutation's statement: JSON, and whether its check held.
 func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, checked bool, err error) {
-	rows, err := t.tx.Query(ctx, st.SQL, st.Args...)
+	rows, err := t.tx.Query(ctx, st.SQL, st.args()...)
 	if err != nil {
 		return nil, false, mapError(ctx, err)
 	}
