@@ -12,8 +12,6 @@ import (
 	"tenantry/api/errcode"
 )
 
-var errPoolTimeout = errors.New("no free connection in time")
-
 // mapError turns what pgx reports into public errors by SQLSTATE (contracts
 // §1.9), never by text. The cause stays inside, for operators.
 func mapError(ctx context.Context, err error) error {

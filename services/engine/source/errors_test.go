@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/ops/postgres/pgtest"
@@ -66,7 +67,6 @@ func TestErrorsOfPostgresBecomePublicOnes(t *testing.T) {
 	}
 }
 
-// Many connections at once: what a full server answers is its own code.
 func TestAFullPoolMakesRequestsWait(t *testing.T) {
 	t.Parallel()
 	src := open(t, dialer, pgtest.Database(t), source.Options{MaxConnections: 1})
@@ -84,5 +84,25 @@ func TestAFullPoolMakesRequestsWait(t *testing.T) {
 	}
 	if st := src.Stat(); st.Max != 1 || st.Waits == 0 {
 		t.Errorf("the pool says %+v", st)
+	}
+}
+
+func TestWaitingForAConnectionEnds(t *testing.T) {
+	t.Parallel()
+	src := open(t, dialer, pgtest.Database(t), source.Options{MaxConnections: 1, PoolTimeout: 100 * time.Millisecond})
+	one := []source.Bound{{SQL: "SELECT '1'::json"}}
+	err := src.Transaction(t.Context(), func(ctx context.Context, _ *source.Tx) error {
+		_, err := src.Query(ctx, one)
+		refused(t, err, errcode.PoolTimeout, "the project's database has no free connection")
+		_, err = src.Keyed(ctx, one[0], 1)
+		refused(t, err, errcode.PoolTimeout, "the project's database has no free connection")
+		return src.Transaction(ctx, func(context.Context, *source.Tx) error { return nil })
+	})
+	refused(t, err, errcode.PoolTimeout, "the project's database has no free connection")
+	if _, err := src.Query(t.Context(), one); err != nil {
+		t.Errorf("after the wait: %v", err)
+	}
+	if st := src.Stat(); st.InUse != 0 {
+		t.Errorf("%d connections were not given back", st.InUse)
 	}
 }

@@ -27,9 +27,11 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Options of a source's pool.
 type Options struct {
-	MaxConnections int           // 0 means 8
-	IdleTimeout    time.Duration // 0 means 180 s
-	Lifetime       time.Duration // 0 means 600 s
+	MaxConnections int // 0 means 8
+	// PoolTimeout bounds the wait for a free connection. 0 means 10 s.
+	PoolTimeout time.Duration
+	IdleTimeout time.Duration // 0 means 180 s
+	Lifetime    time.Duration // 0 means 600 s
 	// StatementTimeout bounds every statement in Postgres itself, so that SQL
 	// ends although a node dies. 0 means 60 s.
 	StatementTimeout time.Duration
@@ -59,7 +61,8 @@ type pool struct {
 	owner  *Pools
 	key    [32]byte
 	config *pgxpool.Config
-	shares int // guarded by owner.mu
+	wait   time.Duration // for a free connection
+	shares int           // guarded by owner.mu
 
 	mu     sync.Mutex
 	opened *pgxpool.Pool
@@ -78,7 +81,7 @@ func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
 	defer p.mu.Unlock()
 	shared, ok := p.pools[key]
 	if !ok {
-		shared = &pool{owner: p, key: key, config: config}
+		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second)}
 		p.pools[key] = shared
 	}
 	shared.shares++

@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tenantry/api/errcode"
 )
 
 // Bound is a statement ready to run. An argument is a string in Postgres's text
@@ -57,10 +59,11 @@ func (s *Source) Query(ctx context.Context, statements []Bound) ([][]byte, error
 }
 
 func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error) {
-	p, err := s.pool.open(ctx)
+	p, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer p.Release()
 	if len(statements) == 1 || slices.ContainsFunc(statements, Bound.large) {
 		return oneByOne(ctx, p, statements)
 	}
@@ -84,7 +87,7 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 	return out, results.Close()
 }
 
-func oneByOne(ctx context.Context, p *pgxpool.Pool, statements []Bound) ([][]byte, error) {
+func oneByOne(ctx context.Context, p *pgxpool.Conn, statements []Bound) ([][]byte, error) {
 	out := make([][]byte, len(statements))
 	for i, st := range statements {
 		rows, err := p.Query(ctx, st.SQL, st.args()...)
@@ -96,6 +99,22 @@ func oneByOne(ctx context.Context, p *pgxpool.Pool, statements []Bound) ([][]byt
 		}
 	}
 	return out, nil
+}
+
+// acquire takes a connection of the pool. All of them being busy for long is an
+// error of its own: more waiting would only make the queue longer.
+func (s *Source) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	p, err := s.pool.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, s.pool.wait)
+	defer cancel()
+	conn, err := p.Acquire(waiting)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return nil, errcode.New(errcode.PoolTimeout, "the project's database has no free connection")
+	}
+	return conn, err
 }
 
 // oneValue copies the first column of the only row; SQL NULL is JSON null.
@@ -122,10 +141,11 @@ func (s *Source) Keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
 }
 
 func (s *Source) keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
-	p, err := s.pool.open(ctx)
+	p, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer p.Release()
 	rows, err := p.Query(ctx, st.SQL, st.args()...)
 	if err != nil {
 		return nil, err
@@ -155,22 +175,31 @@ type Tx struct{ tx pgx.Tx }
 // Transaction runs f in one transaction: commit when f returns nil, else
 // rollback. The error of f comes back unchanged.
 func (s *Source) Transaction(ctx context.Context, f func(context.Context, *Tx) error) error {
-	p, err := s.pool.open(ctx)
-	if err != nil {
-		return mapError(ctx, err)
-	}
-	tx, err := p.Begin(ctx)
+	p, tx, err := s.begin(ctx)
 	if s.lost(ctx, err) {
-		tx, err = p.Begin(ctx) // nothing was sent that had an effect
+		p, tx, err = s.begin(ctx) // nothing was sent that had an effect
 	}
 	if err != nil {
 		return mapError(ctx, err)
 	}
+	defer p.Release()
 	defer rollback(tx)
 	if err := f(ctx, &Tx{tx}); err != nil {
 		return err
 	}
 	return mapError(ctx, tx.Commit(ctx))
+}
+
+func (s *Source) begin(ctx context.Context) (*pgxpool.Conn, pgx.Tx, error) {
+	p, err := s.acquire(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	tx, err := p.Begin(ctx)
+	if err != nil {
+		p.Release()
+	}
+	return p, tx, err
 }
 
 // rollback ends tx even when the request's own deadline has passed; after a
@@ -247,7 +276,7 @@ func connectionLost(err error) bool {
 	}
 	var connect *pgconn.ConnectError
 	return !errors.As(err, &connect) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
-		!errors.Is(err, errPoolTimeout) && (pgconn.SafeToRetry(err) || isNetwork(err))
+		(pgconn.SafeToRetry(err) || isNetwork(err))
 }
 
 // Pgx gives the pool to the rooms that speak pgx themselves: introspection and
