@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// trial says how an operation is called so that it succeeds.
+type trial struct {
+	// body of the request to what ids name; nil: there is none.
+	body bodyOf
+	// prepare makes what the call is about, and returns its ids in place of the
+	// standing ones; nil: the standing ones will do.
+	prepare func(f *field) map[idKind]string
+	// undo takes back what the call did to standing things.
+	undo func(f *field)
+	// unknown is the status for a last id that the own project has not; 404 when
+	// 0. A PUT by name makes the thing, which is then the caller's own.
+	unknown int
+}
+
+// field is where a trial takes place: one side of a running program.
+type field struct {
+	*side
+	t testing.TB
+	s *server
+}
+
+var unique atomic.Int64
+
+// fresh is a name that was never used.
+func fresh(prefix string) string { return fmt.Sprintf("%s%d", prefix, unique.Add(1)) }
+
+// operator calls the control API as the operator, who may do everything. The
+// path begins after /api/v1, {p} stands for the standing project, {spare} for
+// the second one, {t} for the tenant.
+func (f *field) operator(method, path string, body any) answer {
+	f.t.Helper()
+	path = strings.NewReplacer("{p}", f.ids[projectKind], "{spare}", f.spare[projectKind], "{t}", f.ids[tenantKind]).Replace(path)
+	return send(f.t, method, f.s.PublicURL+"/api/v1"+path, bearer(f.s.OperatorKey), body)
+}
+
+// need is operator for a call that must succeed.
+func (f *field) need(method, path string, body any) answer {
+	f.t.Helper()
+	a := f.operator(method, path, body)
+	if a.Status >= 300 {
+		f.t.Fatalf("%s %s by the operator: %d %s", method, path, a.Status, a.Text)
+	}
+	return a
+}
+
+type bodyOf func(*field, map[idKind]string) any
+
+func fixed(body any) bodyOf { return func(*field, map[idKind]string) any { return body } }
+
+// present is the body that the standing thing has now.
+func present(path string) bodyOf {
+	return func(f *field, _ map[idKind]string) any { return f.need(http.MethodGet, path, nil).JSON }
+}
+
+// spareProject is the second project, active.
+func spareProject(f *field) map[idKind]string {
+	f.t.Helper()
+	f.operator(http.MethodPost, "/projects/{spare}:restore", nil) // 404 when it was not deleted
+	f.need(http.MethodPost, "/projects/{spare}:resume", nil)
+	return f.spare
+}
+
+func made(kind idKind, path string, body func() any) func(*field) map[idKind]string {
+	return func(f *field) map[idKind]string {
+		f.t.Helper()
+		return map[idKind]string{kind: f.need(http.MethodPost, path, body()).text(f.t, "id")}
+	}
+}
+
+// extraSigningSecret makes a second one, since two are the most and one the least.
+func extraSigningSecret(f *field) map[idKind]string {
+	f.t.Helper()
+	oneSigningSecret(f)
+	return map[idKind]string{"projects/signing-secrets": f.need(http.MethodPost, "/projects/{p}/signing-secrets", nil).text(f.t, "id")}
+}
+
+func oneSigningSecret(f *field) map[idKind]string {
+	f.t.Helper()
+	list := f.need(http.MethodGet, "/projects/{p}/signing-secrets", nil)
+	for i := 0; list.at("items", i) != nil; i++ {
+		if id := list.text(f.t, "items", i, "id"); id != f.ids["projects/signing-secrets"] {
+			f.need(http.MethodDelete, "/projects/{p}/signing-secrets/"+id, nil)
+		}
+	}
+	return nil
+}
+
+func restoreTenant(f *field) { f.t.Helper(); f.need(http.MethodPost, "/tenants/{t}:restore", nil) }
+func resumeTenant(f *field)  { f.t.Helper(); f.need(http.MethodPost, "/tenants/{t}:resume", nil) }
+
+const scratchPolicy = "package authz.scratch\n\ny := 2\n"
+
+// trials of all operations, by id. An operation that is missing here fails the
+// tests: say how it is called.
+var trials = map[string]trial{
+	"getMe": {},
+
+	"createTenant": {body: func(*field, map[idKind]string) any {
+		return map[string]any{"name": fresh("Another "), "email": "x@example.com"}
+	}},
+	"listTenants":   {},
+	"getTenant":     {},
+	"updateTenant":  {body: fixed(map[string]any{"email": "new@example.com"})},
+	"deleteTenant":  {undo: restoreTenant},
+	"suspendTenant": {undo: resumeTenant},
+	"resumeTenant":  {},
+	"restoreTenant": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		f.need(http.MethodDelete, "/tenants/{t}", nil)
+		return nil
+	}},
+	"setTenantPlan":   {body: fixed(map[string]any{"plan": "pro"})},
+	"listTenantAudit": {},
+
+	"listTenantKeys":  {},
+	"createTenantKey": {body: fixed(map[string]any{"name": "more", "role": "viewer"})},
+	"deleteTenantKey": {prepare: made("tenants/keys", "/tenants/{t}/keys", func() any {
+		return map[string]any{"name": "short-lived", "role": "viewer"}
+	})},
+	"listProjectKeys":  {},
+	"createProjectKey": {body: fixed(map[string]any{"scopes": []string{"metrics:read"}})},
+	"deleteProjectKey": {prepare: made("projects/keys", "/projects/{p}/keys", func() any {
+		return map[string]any{"scopes": []string{"metrics:read"}}
+	})},
+	"listAdminSecrets":  {},
+	"createAdminSecret": {},
+	"deleteAdminSecret": {prepare: made("projects/admin-secrets", "/projects/{p}/admin-secrets", func() any { return nil })},
+
+	"listProjects": {},
+	"createProject": {body: func(*field, map[idKind]string) any {
+		return map[string]any{"name": fresh("Another "), "database": map[string]any{"managed": true}}
+	}},
+	"getProject":     {},
+	"updateProject":  {body: fixed(map[string]any{"name": "Renamed"})},
+	"deleteProject":  {prepare: spareProject, undo: func(f *field) { spareProject(f) }},
+	"suspendProject": {prepare: spareProject, undo: func(f *field) { spareProject(f) }},
+	"resumeProject":  {prepare: spareProject},
+	"restoreProject": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		spareProject(f)
+		f.need(http.MethodDelete, "/projects/{spare}", nil)
+		return f.spare
+	}},
+	"moveDatabase": {prepare: spareProject, body: func(f *field, _ map[idKind]string) any { return map[string]any{"url": tenantDatabase(f.t, "")} }},
+
+	"listTables":  {},
+	"trackTables": {body: fixed(map[string]any{"tables": "all", "relationships": true})},
+	"getTable":    {},
+	"putTable": {unknown: http.StatusUnprocessableEntity, body: fixed(map[string]any{"select_permissions": []any{
+		map[string]any{"role": "user", "permission": map[string]any{"columns": "*", "filter": map[string]any{}}}}})},
+
+	"getMetadata":           {},
+	"putMetadata":           {body: present("/projects/{p}/metadata")},
+	"listMetadataRevisions": {},
+	"rollbackMetadata": {body: func(f *field, _ map[idKind]string) any {
+		return map[string]any{"revision": f.need(http.MethodGet, "/projects/{p}/metadata/revisions", nil).at("items", 0, "revision")}
+	}},
+	"getSchema": {},
+
+	"listActions":  {},
+	"createAction": {body: func(*field, map[idKind]string) any { return actionOf(fresh("more")) }},
+	"getAction":    {},
+	"putAction": {unknown: http.StatusOK, body: func(_ *field, ids map[idKind]string) any {
+		return actionOf(ids["projects/actions"])
+	}},
+	"deleteAction": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		name := fresh("short")
+		f.need(http.MethodPost, "/projects/{p}/actions", actionOf(name))
+		return map[idKind]string{"projects/actions": name}
+	}},
+
+	"listPolicies": {},
+	"getPolicy":    {},
+	"putPolicy":    {unknown: http.StatusOK, body: fixed(map[string]any{"text": scratchPolicy})},
+	"deletePolicy": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		name := fresh("short")
+		f.need(http.MethodPut, "/projects/{p}/policies/"+name, map[string]any{"text": scratchPolicy})
+		return map[idKind]string{"projects/policies": name}
+	}},
+	"getPolicyData": {},
+	"putPolicyData": {body: fixed(map[string]any{"limit": 5})},
+
+	"getLimits":    {},
+	"putLimits":    {body: present("/projects/{p}/limits")},
+	"getAllowlist": {},
+	"putAllowlist": {body: fixed(map[string]any{"mode": "disabled"})},
+	"getAuth":      {},
+	"putAuth":      {body: present("/projects/{p}/auth")},
+
+	"listSigningSecrets":  {},
+	"createSigningSecret": {prepare: oneSigningSecret, undo: func(f *field) { oneSigningSecret(f) }},
+	"deleteSigningSecret": {prepare: extraSigningSecret},
+
+	"listVariables": {},
+	"getVariable":   {},
+	"putVariable":   {unknown: http.StatusOK, body: fixed(map[string]any{"value": "changed"})},
+	"deleteVariable": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		name := strings.ToUpper(fresh("short"))
+		f.need(http.MethodPut, "/projects/{p}/variables/"+name, map[string]any{"value": "v"})
+		return map[idKind]string{"projects/variables": name}
+	}},
+
+	"listProjectAudit":   {},
+	"verifyProjectAudit": {},
+	"getMetrics":         {},
+}
