@@ -3,6 +3,7 @@ package metadata
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 )
 
 // Decode reads a document of version 3, or one of version 1 or 2, which becomes
@@ -58,7 +59,7 @@ func isLegacy(n node) bool {
 type legacyDocument struct {
 	Version          int                  `json:"version,omitempty"`
 	Tables           []Table              `json:"tables,omitempty"`
-	Functions        []json.RawMessage    `json:"functions,omitempty"`
+	Functions        []legacyFunction     `json:"functions,omitempty"`
 	RemoteSchemas    []json.RawMessage    `json:"remote_schemas,omitempty"`
 	Actions          []Action             `json:"actions,omitempty"`
 	CustomTypes      *CustomTypes         `json:"custom_types,omitempty"`
@@ -81,7 +82,7 @@ func (l *legacyDocument) upgrade() *Document {
 		Tables:        l.Tables,
 	}
 	for _, f := range l.Functions {
-		source.Functions = append(source.Functions, upgradeFunction(f))
+		source.Functions = append(source.Functions, Function(f))
 	}
 	return &Document{
 		Version: 3, Sources: []Source{source},
@@ -92,11 +93,16 @@ func (l *legacyDocument) upgrade() *Document {
 	}
 }
 
-// upgradeFunction turns a bare name, as version 1 has it, into {function}.
-func upgradeFunction(f json.RawMessage) json.RawMessage {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(f, &object) == nil && object["function"] != nil {
-		return f
+// legacyFunction is a function or, as version 1 has it, a bare name.
+type legacyFunction Function
+
+// UnmarshalJSON reads a name or {function}.
+func (f *legacyFunction) UnmarshalJSON(data []byte) error { return unmarshal(f, data) }
+
+func (f *legacyFunction) decode(d *decoder, n node, path string) {
+	if n.kind() == '"' || n.kind() == '{' && !slices.Contains(n.keys, "function") {
+		f.Function.decode(d, n, path)
+		return
 	}
-	return append(append([]byte(`{"function":`), f...), '}')
+	d.value(n, reflect.ValueOf((*Function)(f)).Elem(), path)
 }

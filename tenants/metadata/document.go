@@ -39,9 +39,9 @@ type Source struct {
 	QueryTags     json.RawMessage     `json:"query_tags,omitempty"`
 	HealthCheck   json.RawMessage     `json:"health_check,omitempty"`
 	Tables        []Table             `json:"tables" required:"false"`
-	Functions     []json.RawMessage   `json:"functions,omitempty"`
-	NativeQueries []json.RawMessage   `json:"native_queries,omitempty"`
-	LogicalModels []json.RawMessage   `json:"logical_models,omitempty"`
+	Functions     []Function          `json:"functions,omitempty"`
+	NativeQueries []NativeQuery       `json:"native_queries,omitempty"`
+	LogicalModels []LogicalModel      `json:"logical_models,omitempty"`
 }
 
 // SourceConfiguration says how to reach a source.
@@ -81,7 +81,7 @@ type Table struct {
 	ObjectRelationships []Relationship      `json:"object_relationships,omitempty"`
 	ArrayRelationships  []Relationship      `json:"array_relationships,omitempty"`
 	RemoteRelationships []json.RawMessage   `json:"remote_relationships,omitempty"`
-	ComputedFields      []json.RawMessage   `json:"computed_fields,omitempty"`
+	ComputedFields      []ComputedField     `json:"computed_fields,omitempty"`
 	SelectPermissions   []SelectPermission  `json:"select_permissions,omitempty"`
 	InsertPermissions   []InsertPermission  `json:"insert_permissions,omitempty"`
 	UpdatePermissions   []UpdatePermission  `json:"update_permissions,omitempty"`

@@ -75,7 +75,18 @@ func (s *Source) canonical() {
 	for i := range s.Tables {
 		s.Tables[i].canonical()
 	}
-	s.Functions, s.NativeQueries, s.LogicalModels = sortRaw(s.Functions), sortRaw(s.NativeQueries), sortRaw(s.LogicalModels)
+	by(s.Functions, func(f Function) string { return f.Function.Schema + "." + f.Function.Name })
+	for i := range s.Functions {
+		s.Functions[i].canonical()
+	}
+	by(s.NativeQueries, func(q NativeQuery) string { return q.RootField })
+	for i := range s.NativeQueries {
+		s.NativeQueries[i].canonical()
+	}
+	by(s.LogicalModels, func(m LogicalModel) string { return m.Name })
+	for i := range s.LogicalModels {
+		s.LogicalModels[i].canonical()
+	}
 	if s.Configuration.ExtensionsSchema == "public" {
 		s.Configuration.ExtensionsSchema = ""
 	}
@@ -90,7 +101,8 @@ func (t *Table) canonical() {
 			}
 		}
 	}
-	t.RemoteRelationships, t.ComputedFields, t.EventTriggers = sortRaw(t.RemoteRelationships), sortRaw(t.ComputedFields), sortRaw(t.EventTriggers)
+	t.RemoteRelationships, t.EventTriggers = sortRaw(t.RemoteRelationships), sortRaw(t.EventTriggers)
+	by(t.ComputedFields, func(f ComputedField) string { return f.Name })
 	by(t.SelectPermissions, func(p SelectPermission) string { return p.Role })
 	by(t.InsertPermissions, func(p InsertPermission) string { return p.Role })
 	by(t.UpdatePermissions, func(p UpdatePermission) string { return p.Role })
@@ -142,14 +154,9 @@ func sortRaw(list []json.RawMessage) []json.RawMessage {
 
 func rawName(object json.RawMessage) string {
 	var named struct {
-		Name      string     `json:"name"`
-		RootField string     `json:"root_field_name"`
-		Function  *TableName `json:"function"`
+		Name string `json:"name"`
 	}
 	// An object of another form sorts first.
 	_ = json.Unmarshal(object, &named)
-	if named.Function != nil {
-		return named.Function.Schema + "." + named.Function.Name
-	}
-	return named.Name + named.RootField
+	return named.Name
 }

@@ -24,6 +24,9 @@ func (d *Document) validate() []Problem {
 			tables.add(path+".table", s.Tables[j].Table.String())
 			c.table(&s.Tables[j], path)
 		}
+		c.functions(s.Functions, at+".functions")
+		c.nativeQueries(s.NativeQueries, at+".native_queries")
+		c.logicalModels(s.LogicalModels, at+".logical_models")
 	}
 	actions := unique{c: c, what: "action"}
 	for i := range d.Actions {
@@ -67,6 +70,7 @@ func (d *decoder) table(t *Table, at string) {
 	for i, r := range t.ArrayRelationships {
 		relationships.add(fmt.Sprintf("%s.array_relationships[%d].name", at, i), r.Name)
 	}
+	d.computedFields(t.ComputedFields, at+".computed_fields")
 	roles(d, at+".select_permissions", t.SelectPermissions, func(p SelectPermission) string { return p.Role })
 	roles(d, at+".insert_permissions", t.InsertPermissions, func(p InsertPermission) string { return p.Role })
 	roles(d, at+".update_permissions", t.UpdatePermissions, func(p UpdatePermission) string { return p.Role })

@@ -215,7 +215,7 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			},
 		},
 		"everything that this version does not serve": {
-			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"computed_fields":[{"name":"c"}],"remote_relationships":[{"name":"r"}],"is_enum":true}`,
+			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"computed_fields":[{"name":"c","definition":{"function":"f"}}],"remote_relationships":[{"name":"r"}],"is_enum":true}`,
 			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct"}],"inherited_roles":[{"role_name":"i","role_set":["a"]}],` +
 				action(`"kind":"asynchronous","request_transform":{"version":2},"response_transform":{"version":2},"output_type":"Int"`),
 			served: 1,

@@ -37,9 +37,9 @@ func (r *resolver) reportUnsupported() {
 		r.setting("source", "connection templates", pointer+".configuration.connection_template", s.Configuration.ConnectionTemplate)
 		list("source", "read replicas", pointer+".configuration.read_replicas", s.Configuration.ReadReplicas)
 		list("source", "connection sets", pointer+".configuration.connection_set", s.Configuration.ConnectionSet)
-		list("function", "functions", pointer+".functions", s.Functions)
-		list("native_query", "native queries", pointer+".native_queries", s.NativeQueries)
-		list("logical_model", "logical models", pointer+".logical_models", s.LogicalModels)
+		list("function", "functions", pointer+".functions", encodeAll(s.Functions))
+		list("native_query", "native queries", pointer+".native_queries", encodeAll(s.NativeQueries))
+		list("logical_model", "logical models", pointer+".logical_models", encodeAll(s.LogicalModels))
 		for j := range s.Tables {
 			r.unsupportedOfTable(s.Name, &s.Tables[j], fmt.Sprintf("%s.tables[%d]", pointer, j))
 		}
@@ -53,7 +53,7 @@ func (r *resolver) unsupportedOfTable(source string, t *metadata.Table, pointer 
 		objects         []json.RawMessage
 	}{
 		{"remote_relationship", "remote relationships", "remote_relationships", t.RemoteRelationships},
-		{"computed_field", "computed fields", "computed_fields", t.ComputedFields},
+		{"computed_field", "computed fields", "computed_fields", encodeAll(t.ComputedFields)},
 		{"event_trigger", "event triggers", "event_triggers", t.EventTriggers},
 	} {
 		for i, object := range list.objects {
@@ -124,4 +124,12 @@ func encode(object any) json.RawMessage {
 		panic(err)
 	}
 	return text
+}
+
+func encodeAll[T any](objects []T) []json.RawMessage {
+	out := make([]json.RawMessage, len(objects))
+	for i := range objects {
+		out[i] = encode(objects[i])
+	}
+	return out
 }
