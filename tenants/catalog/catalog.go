@@ -1,5 +1,5 @@
 // Package catalog is what a project's database has: tables, columns, types,
-// constraints. services/engine/introspect fills it, tenants/store keeps it,
+// constraints, functions. services/engine/introspect fills it, tenants/store keeps it,
 // tenants/model resolves metadata against it. Plain data; knows no Postgres
 // driver.
 package catalog
@@ -18,7 +18,10 @@ type Catalog struct {
 	Extensions []string `json:"extensions,omitempty"`
 	// Tables are ordered by schema and name; system schemas are left out.
 	Tables []Table `json:"tables"`
-	// Types are the non-array types that columns use, by "schema.name".
+	// Functions are ordered by schema, name and arguments; those of the system and
+	// of extensions are left out.
+	Functions []Function `json:"functions,omitempty"`
+	// Types are the non-array types that columns and functions use, by "schema.name".
 	Types map[string]Type `json:"types"`
 }
 
@@ -52,6 +55,8 @@ type Table struct {
 	PrimaryKey  *Constraint  `json:"primary_key,omitempty"`
 	Uniques     []Constraint `json:"uniques,omitempty"` // without the primary key
 	ForeignKeys []ForeignKey `json:"foreign_keys,omitempty"`
+	// Values of a table that metadata uses as an enum, by value.
+	Values []EnumValue `json:"values,omitempty"`
 	// What Postgres says of writing; true for ordinary tables.
 	Insertable bool `json:"insertable"`
 	Updatable  bool `json:"updatable"`

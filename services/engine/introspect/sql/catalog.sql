@@ -49,8 +49,48 @@ column_list AS (
   JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
   GROUP BY a.attrelid
 ),
+-- What a caller of a function gives: a row per argument, at its place.
+routine AS MATERIALIZED (
+  SELECT p.oid, n.nspname, p.proname, p.provolatile, p.proretset, p.provariadic, p.prorettype, p.pronargs, p.pronargdefaults,
+         pg_catalog.oidvectortypes(p.proargtypes) AS signature,
+         coalesce(p.proargmodes && '{o,b,t}', false) AS outputs,
+         p.proargtypes, p.proargnames, p.proargmodes
+  FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE p.prokind = 'f'
+    AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
+    AND n.nspname NOT LIKE 'pg\_%'
+    AND n.nspname NOT IN ('information_schema', 'hdb_catalog')
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')
+),
+argument AS MATERIALIZED (
+  SELECT routine.oid, i.n, r.element, CASE WHEN r.is_array THEN 1 ELSE 0 END AS dimensions,
+         CASE WHEN routine.proargmodes IS NULL THEN routine.proargnames[i.n]
+              ELSE (SELECT (pg_catalog.array_agg(routine.proargnames[m.at] ORDER BY m.at))[i.n]
+                    FROM pg_catalog.unnest(routine.proargmodes) WITH ORDINALITY m (mode, at)
+                    WHERE m.mode IN ('i', 'b', 'v')) END AS name,
+         i.n > routine.pronargs - routine.pronargdefaults AS has_default
+  FROM routine
+  CROSS JOIN LATERAL pg_catalog.unnest(routine.proargtypes::pg_catalog.oid[]) WITH ORDINALITY i (type, n)
+  JOIN reference r ON r.oid = i.type
+),
+argument_list AS (
+  SELECT argument.oid, pg_catalog.json_agg(pg_catalog.json_build_object(
+    'name', coalesce(argument.name, ''),
+    'type', pg_catalog.json_build_object('schema', n.nspname, 'name', t.typname, 'dimensions', argument.dimensions),
+    'default', argument.has_default
+  ) ORDER BY argument.n) AS items
+  FROM argument
+  JOIN pg_catalog.pg_type t ON t.oid = argument.element
+  JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+  GROUP BY argument.oid
+),
 used (oid) AS (
-  SELECT element FROM attribute
+  (SELECT element FROM attribute
+   UNION SELECT element FROM argument
+   UNION SELECT r.element FROM routine JOIN reference r ON r.oid = routine.prorettype)
   UNION
   SELECT r.element
   FROM used
@@ -116,6 +156,25 @@ SELECT pg_catalog.json_build_object(
     ) ORDER BY relation.nspname COLLATE "C", relation.relname COLLATE "C"), '[]')
     FROM relation
     LEFT JOIN column_list ON column_list.attrelid = relation.oid),
+  'functions', (
+    SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'schema', routine.nspname,
+      'name', routine.proname,
+      'comment', coalesce(pg_catalog.obj_description(routine.oid, 'pg_proc'), ''),
+      'volatility', CASE routine.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
+      'set', routine.proretset,
+      'returns', (
+        SELECT pg_catalog.json_build_object('schema', n.nspname, 'name', t.typname, 'dimensions', CASE WHEN r.is_array THEN 1 ELSE 0 END)
+        FROM reference r
+        JOIN pg_catalog.pg_type t ON t.oid = r.element
+        JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+        WHERE r.oid = routine.prorettype),
+      'arguments', coalesce(argument_list.items, '[]'),
+      'outputs', routine.outputs,
+      'variadic', routine.provariadic <> 0
+    ) ORDER BY routine.nspname COLLATE "C", routine.proname COLLATE "C", routine.signature COLLATE "C")
+    FROM routine
+    LEFT JOIN argument_list ON argument_list.oid = routine.oid),
   'types', (
     SELECT coalesce(pg_catalog.json_object_agg(n.nspname || '.' || t.typname, pg_catalog.json_build_object(
       'schema', n.nspname,

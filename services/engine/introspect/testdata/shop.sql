@@ -38,3 +38,13 @@ CREATE VIEW simple AS SELECT id, first, upper(first) AS loud FROM customer;
 CREATE VIEW grouped AS SELECT first, count(*) AS n FROM customer GROUP BY first;
 CREATE MATERIALIZED VIEW kept AS SELECT first FROM customer;
 CREATE TABLE nothing ();
+
+-- Functions: by every kind of argument, and overloaded. Triggers and procedures are none.
+CREATE FUNCTION search_customers(search text, "limit" int4 DEFAULT 10, hasura_session json DEFAULT '{}') RETURNS SETOF customer
+LANGUAGE sql STABLE AS 'SELECT * FROM customer LIMIT 0';
+COMMENT ON FUNCTION search_customers IS 'finds customers';
+CREATE FUNCTION search_customers(numeric[]) RETURNS SETOF customer LANGUAGE sql IMMUTABLE AS 'SELECT * FROM customer LIMIT 0';
+CREATE FUNCTION label(customer) RETURNS text LANGUAGE sql STABLE AS 'SELECT ''x''::text';
+CREATE FUNCTION touch(IN id int8, OUT done bool, INOUT n int4, VARIADIC more interval[]) LANGUAGE sql AS 'SELECT true, 1';
+CREATE FUNCTION audit_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE PROCEDURE tidy() LANGUAGE sql AS 'SELECT 1';
