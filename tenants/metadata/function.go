@@ -32,8 +32,10 @@ type FunctionPermission struct {
 
 // ComputedField is a field of a table that a function computes from a row.
 type ComputedField struct {
-	Name       string                  `json:"name"`
-	Comment    string                  `json:"comment,omitempty"`
+	Name string `json:"name"`
+	// Comment, when it is there, stands for what the engine would say of the field;
+	// empty is no description.
+	Comment    *string                 `json:"comment,omitempty"`
 	Definition ComputedFieldDefinition `json:"definition"`
 }
 
