@@ -62,7 +62,6 @@ func New(app *fiber.App, d Deps) {
 		project.Get("/", r.graphiql)
 		project.Get("/assets/:name", r.graphiqlAsset)
 	}
-	project.Options("/*", func(c *fiber.Ctx) error { return c.SendStatus(fiber.StatusNoContent) })
 }
 
 const (
@@ -119,7 +118,9 @@ func (r *router) locate(c *fiber.Ctx) error {
 		return refuse(c, e)
 	}
 	c.Locals(generationKey, g)
-	if r.cors(c, g) {
+	// Not a route of its own: one for all paths would make fiber answer 405 where
+	// there is nothing.
+	if r.cors(c, g) || c.Method() == fiber.MethodOptions {
 		return c.SendStatus(fiber.StatusNoContent)
 	}
 	return c.Next()
