@@ -72,7 +72,9 @@ func TestWhatHappensIsAuditedAndCounted(t *testing.T) {
 		return e.at("target") == "broken" && e.at("outcome") == "error" && e.at("code") == "unexpected"
 	}))
 	within(t, second, "a denial", has("denial", func(e answer) bool { return e.at("code") == "access-denied" && e.at("outcome") == "denied" }))
-	within(t, second, "a change", has("change", func(e answer) bool { return e.at("target") == p.Slug+"/variables/GREETING" && e.at("actor", "kind") == "tenant_key" }))
+	within(t, second, "a change", has("change", func(e answer) bool {
+		return e.at("target") == p.Slug+"/variables/GREETING" && e.at("actor", "kind") == "tenant_key"
+	}))
 	if a := p.control(200, http.MethodPost, "/audit:verify", nil); a.at("ok") != true {
 		t.Errorf("the chain: %s", a.Text)
 	}

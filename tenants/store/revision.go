@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -147,6 +148,23 @@ func readSettings(ctx context.Context, q querier, v *vault.Vault, projectID stri
 	}
 	s, err = openSettings(v, projectID, sealed)
 	return s, version, err
+}
+
+// CheckKeyring opens one of the sealed settings, if there are any: that the
+// keyring is not the one that sealed this database must be found out at the
+// start, before anything is sealed with it. The error is vault's, or the database's.
+func (s *Store) CheckKeyring(ctx context.Context) error {
+	var projectID string
+	var sealed []byte
+	err := s.pool.QueryRow(ctx, `SELECT project_id::text, sealed FROM tenantry.settings_revisions LIMIT 1`).Scan(&projectID, &sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return wrap("read settings", err)
+	}
+	_, err = openSettings(s.vault, projectID, sealed)
+	return err
 }
 
 func openSettings(v *vault.Vault, projectID string, sealed []byte) (settings.Settings, error) {

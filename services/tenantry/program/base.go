@@ -71,6 +71,9 @@ func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error
 		return base{}, fmt.Errorf("the control plane's database cannot be used: %w", err)
 	}
 	stack.Push("store", func(context.Context) error { b.store.Close(); return nil })
+	if err := b.store.CheckKeyring(ctx); err != nil {
+		return base{}, fmt.Errorf("the keyring %s is not the one that sealed this database's secrets, put that one there: %w", r.cfg.Keyring, err)
+	}
 	r.checks.Add("control-plane", b.store.Ping)
 	r.checks.Add("keyring", func(context.Context) error { return tryVault(b.vault) })
 	r.prune(b.store, stack)
