@@ -103,13 +103,16 @@ func OpenSource(pools *source.Pools, s metadata.Source, p tenants.Project, set s
 			return pools.Source(vault.NewSecret(value), options(s))
 		}
 	}
-	if s.Name != metadata.DefaultSource {
+	if s.Name != metadata.DefaultSource && !slices.Contains(ownDatabase, from.Env) {
 		return nil, fmt.Errorf("source %q: %w: %q", s.Name, ErrNoAddress, from.Env)
 	}
 	o := options(s)
 	o.Trusted = p.Managed // a managed database's address is the platform's word, not the tenant's
 	return pools.Source(set.Database.URL, o)
 }
+
+// ownDatabase are the names by which metadata refers to the project's database.
+var ownDatabase = []string{"PROJECT_DATABASE_URL", "TENANTRY_DATABASE"}
 
 func options(s metadata.Source) source.Options {
 	var o source.Options

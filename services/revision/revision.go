@@ -42,7 +42,7 @@ type Service struct {
 	Cluster Cluster
 
 	mu    sync.Mutex
-	locks map[string]*sync.Mutex
+	locks map[string]chan struct{}
 }
 
 // Author is who makes a change, for the audit.
@@ -98,7 +98,11 @@ type Outcome struct {
 }
 
 // Inconsistent refuses a change after which objects would not resolve.
-type Inconsistent struct{ Objects []model.Inconsistency }
+type Inconsistent struct {
+	Objects []model.Inconsistency
+	// About is the name of the object that the change is about, if it is one.
+	About string
+}
 
 // Error tells of the first object.
 func (e *Inconsistent) Error() string {
@@ -121,11 +125,17 @@ func (s *Service) Apply(ctx context.Context, projectSlugOrID string, c Change) (
 	if err != nil {
 		return Outcome{}, err
 	}
-	lock := s.lock(project.ID)
-	lock.Lock()
-	defer lock.Unlock()
+	unlock, err := s.lock(ctx, project.ID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer unlock()
+	return s.applyLocked(ctx, project.ID, c)
+}
+
+func (s *Service) applyLocked(ctx context.Context, projectID string, c Change) (Outcome, error) {
 	for try := 1; ; try++ {
-		out, err := s.apply(ctx, project.ID, c)
+		out, err := s.apply(ctx, projectID, c)
 		// Another node changed the project between our reading and writing. Unless
 		// the author insists on what they saw, the edit is made on what is there.
 		if errors.Is(err, store.ErrConflict) && c.ExpectVersion == 0 && c.ExpectSettings == 0 && try < tries {
@@ -135,18 +145,24 @@ func (s *Service) Apply(ctx context.Context, projectSlugOrID string, c Change) (
 	}
 }
 
-func (s *Service) lock(projectID string) *sync.Mutex {
+// lock waits for the project's turn; a caller that leaves stops waiting.
+func (s *Service) lock(ctx context.Context, projectID string) (unlock func(), err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.locks == nil {
-		s.locks = map[string]*sync.Mutex{}
+		s.locks = map[string]chan struct{}{}
 	}
 	l, ok := s.locks[projectID]
 	if !ok {
-		l = &sync.Mutex{}
+		l = make(chan struct{}, 1)
 		s.locks[projectID] = l
 	}
-	return l
+	s.mu.Unlock()
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, errcode.New(errcode.Timeout, "another change of the project takes too long").Because(ctx.Err())
+	}
 }
 
 func (s *Service) apply(ctx context.Context, projectID string, c Change) (Outcome, error) {
@@ -183,7 +199,7 @@ type draft struct {
 	out    Outcome
 
 	metadataChanged, settingsChanged bool
-	catalogsChanged                  []string
+	catalogsChanged, catalogsGone    []string
 }
 
 func (s *Service) draft(ctx context.Context, before store.ProjectState, c Change) (*draft, error) {
@@ -307,7 +323,7 @@ func refuse(old *metadata.Document, before store.ProjectState, now []model.Incon
 	if len(added) == 0 {
 		return nil
 	}
-	return &Inconsistent{added}
+	return &Inconsistent{Objects: added}
 }
 
 // identity tells inconsistencies apart; all custom types share one name, so the
@@ -336,6 +352,11 @@ func (s *Service) commit(ctx context.Context, d *draft, c Change) error {
 				return err
 			}
 			if err := tx.Touch(ctx, id); err != nil {
+				return err
+			}
+		}
+		for _, name := range d.catalogsGone {
+			if err := tx.DeleteCatalog(ctx, id, name); err != nil {
 				return err
 			}
 		}

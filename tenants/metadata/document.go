@@ -32,16 +32,16 @@ type Document struct {
 
 // Source is one database of the project.
 type Source struct {
-	Name          string              `json:"name"`
-	Kind          string              `json:"kind"`
-	Configuration SourceConfiguration `json:"configuration"`
-	Customization json.RawMessage     `json:"customization,omitempty"`
-	QueryTags     json.RawMessage     `json:"query_tags,omitempty"`
-	HealthCheck   json.RawMessage     `json:"health_check,omitempty"`
-	Tables        []Table             `json:"tables" required:"false"`
-	Functions     []Function          `json:"functions,omitempty"`
-	NativeQueries []NativeQuery       `json:"native_queries,omitempty"`
-	LogicalModels []LogicalModel      `json:"logical_models,omitempty"`
+	Name          string               `json:"name"`
+	Kind          string               `json:"kind"`
+	Configuration SourceConfiguration  `json:"configuration"`
+	Customization *SourceCustomization `json:"customization,omitempty"`
+	QueryTags     json.RawMessage      `json:"query_tags,omitempty"`
+	HealthCheck   json.RawMessage      `json:"health_check,omitempty"`
+	Tables        []Table              `json:"tables" required:"false"`
+	Functions     []Function           `json:"functions,omitempty"`
+	NativeQueries []NativeQuery        `json:"native_queries,omitempty"`
+	LogicalModels []LogicalModel       `json:"logical_models,omitempty"`
 }
 
 // SourceConfiguration says how to reach a source.

@@ -18,6 +18,7 @@ func (d *Document) validate() []Problem {
 	for i := range d.Sources {
 		s, at := &d.Sources[i], fmt.Sprintf("$.sources[%d]", i)
 		sources.add(at+".name", s.Name)
+		c.customization(s.Customization, at+".customization")
 		tables := unique{c: c, what: "table"}
 		for j := range s.Tables {
 			path := fmt.Sprintf("%s.tables[%d]", at, j)

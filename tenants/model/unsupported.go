@@ -31,7 +31,6 @@ func (r *resolver) reportUnsupported() {
 	r.setting("backend_configs", "backend settings", "$.backend_configs", doc.BackendConfigs)
 	for i := range doc.Sources {
 		s, pointer := &doc.Sources[i], fmt.Sprintf("$.sources[%d]", i)
-		r.setting("source", "customizations of a source", pointer+".customization", s.Customization)
 		r.setting("source", "query tags", pointer+".query_tags", s.QueryTags)
 		r.setting("source", "health checks of a source", pointer+".health_check", s.HealthCheck)
 		r.setting("source", "connection templates", pointer+".configuration.connection_template", s.Configuration.ConnectionTemplate)
