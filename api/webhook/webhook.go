@@ -41,6 +41,21 @@ type ActionName struct {
 	Name string `json:"name"`
 }
 
+// ValidationPayload is the body of a call that asks whether a mutation's input is
+// acceptable (contracts §5).
+type ValidationPayload struct {
+	Version          int               `json:"version"`
+	Role             string            `json:"role"`
+	SessionVariables map[string]string `json:"session_variables"`
+	Data             ValidationData    `json:"data"`
+}
+
+// ValidationData holds the input: the objects of an insert, or the arguments of
+// an update or delete.
+type ValidationData struct {
+	Input []any `json:"input"`
+}
+
 // Key decodes a signing secret into the bytes that sign.
 func Key(secret string) ([]byte, error) {
 	text, ok := strings.CutPrefix(secret, SecretPrefix)

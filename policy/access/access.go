@@ -6,6 +6,7 @@ package access
 
 import (
 	"tenantry/policy/filter"
+	"tenantry/tenants/metadata"
 	"tenantry/tenants/model"
 )
 
@@ -75,6 +76,7 @@ type Insert struct {
 	// Presets are set by the engine and hidden from the input type.
 	Presets     []Preset
 	BackendOnly bool
+	Guard
 }
 
 // Update is a role's permission to update.
@@ -85,12 +87,22 @@ type Update struct {
 	Check       filter.Expr
 	Presets     []Preset
 	BackendOnly bool
+	Guard
 }
 
 // Delete is a role's permission to delete.
 type Delete struct {
 	Filter      filter.Expr
 	BackendOnly bool
+	Guard
+}
+
+// Guard is what else stands before a mutation.
+type Guard struct {
+	// Validation must accept the input first; nil is none.
+	Validation *metadata.InputValidationHook
+	// MaxAffectedRows of one mutation; 0 is no limit.
+	MaxAffectedRows int
 }
 
 // Preset is a column's value that the engine sets.

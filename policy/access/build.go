@@ -178,7 +178,7 @@ func (c *compiler) insertRule(p metadata.InsertRule) *Insert {
 	}
 	i := &Insert{Check: c.rule("check", p.Check), BackendOnly: p.BackendOnly}
 	i.Columns, i.Presets = c.written(columns, p.Set)
-	c.noValidation(p.ValidateInput)
+	i.Guard = c.guard(p.ValidateInput, p.MaxAffectedRows)
 	return i
 }
 
@@ -191,7 +191,7 @@ func (c *compiler) updateRule(p metadata.UpdateRule) *Update {
 		u.Check = c.rule("check", p.Check)
 	}
 	u.Columns, u.Presets = c.written(p.Columns, p.Set)
-	c.noValidation(p.ValidateInput)
+	u.Guard = c.guard(p.ValidateInput, p.MaxAffectedRows)
 	return u
 }
 
@@ -199,16 +199,31 @@ func (c *compiler) deleteRule(p metadata.DeleteRule) *Delete {
 	if !c.table.Deletable {
 		c.fail("", "%s is not deletable", c.where())
 	}
-	c.noValidation(p.ValidateInput)
-	return &Delete{Filter: c.rule("filter", p.Filter), BackendOnly: p.BackendOnly}
+	return &Delete{Filter: c.rule("filter", p.Filter), BackendOnly: p.BackendOnly, Guard: c.guard(p.ValidateInput, p.MaxAffectedRows)}
 }
 
-// noValidation refuses a rule whose input another service must see first: served
-// without it, it would let pass what was to be refused.
-func (c *compiler) noValidation(validate []byte) {
-	if len(validate) > 0 && string(validate) != "null" {
-		c.fail("validate_input", "input validation is not supported by this version")
+// guard reads what else stands before a mutation. A webhook that can't be called
+// makes the permission inconsistent: without it, it would let pass what was to
+// be refused.
+func (c *compiler) guard(v *metadata.InputValidation, most int) Guard {
+	g := Guard{MaxAffectedRows: most}
+	if most < 0 {
+		c.fail("max_affected_rows", "expected a number above 0")
 	}
+	if v == nil {
+		return g
+	}
+	if v.Type != "http" {
+		c.fail("validate_input.type", "expected \"http\", but got %q", v.Type)
+	}
+	if v.Definition.URL == "" {
+		c.fail("validate_input.definition.url", "empty string not allowed")
+	}
+	if v.Definition.Timeout < 0 {
+		c.fail("validate_input.definition.timeout", "expected a number above 0")
+	}
+	g.Validation = &v.Definition
+	return g
 }
 
 // columns resolves a list of columns by their database names.

@@ -171,7 +171,9 @@ type InsertRule struct {
 	Columns       *Columns                   `json:"columns,omitempty"` // nil means all
 	Set           map[string]json.RawMessage `json:"set,omitempty"`
 	BackendOnly   bool                       `json:"backend_only,omitempty"`
-	ValidateInput json.RawMessage            `json:"validate_input,omitempty"`
+	ValidateInput *InputValidation           `json:"validate_input,omitempty"`
+	// MaxAffectedRows of one mutation; 0 is no limit.
+	MaxAffectedRows int `json:"max_affected_rows,omitempty"`
 }
 
 // UpdatePermission lets a role update rows.
@@ -188,7 +190,9 @@ type UpdateRule struct {
 	Check         json.RawMessage            `json:"check,omitempty"`
 	Set           map[string]json.RawMessage `json:"set,omitempty"`
 	BackendOnly   bool                       `json:"backend_only,omitempty"`
-	ValidateInput json.RawMessage            `json:"validate_input,omitempty"`
+	ValidateInput *InputValidation           `json:"validate_input,omitempty"`
+	// MaxAffectedRows of one mutation; 0 is no limit.
+	MaxAffectedRows int `json:"max_affected_rows,omitempty"`
 }
 
 // DeletePermission lets a role delete rows.
@@ -200,9 +204,11 @@ type DeletePermission struct {
 
 // DeleteRule is what a role may delete.
 type DeleteRule struct {
-	Filter        json.RawMessage `json:"filter"`
-	BackendOnly   bool            `json:"backend_only,omitempty"`
-	ValidateInput json.RawMessage `json:"validate_input,omitempty"`
+	Filter        json.RawMessage  `json:"filter"`
+	BackendOnly   bool             `json:"backend_only,omitempty"`
+	ValidateInput *InputValidation `json:"validate_input,omitempty"`
+	// MaxAffectedRows of one mutation; 0 is no limit.
+	MaxAffectedRows int `json:"max_affected_rows,omitempty"`
 }
 
 // TableName is a table's name; a plain string in JSON means schema public.

@@ -34,33 +34,41 @@ type exchange struct {
 	complete bool // answer is the whole body
 }
 
-// run is the way of one call. One context bounds all of it: resolving,
-// connecting, sending, and reading to the last byte.
+// run is the way of one call.
 func (x *exchange) run(ctx context.Context) (any, *errcode.Error) {
 	if err := supported(x.call.Action); err != nil {
 		return nil, err
 	}
+	if err := x.send(ctx); err != nil {
+		return nil, err
+	}
+	return x.result()
+}
+
+// send calls the handler and takes in its answer. One context bounds all of it:
+// resolving, connecting, sending, and reading to the last byte.
+func (x *exchange) send(ctx context.Context) *errcode.Error {
 	if ctx.Err() != nil {
-		return nil, ended(ctx)
+		return ended(ctx)
 	}
 	within, cancel := context.WithTimeout(ctx, x.timeout)
 	defer cancel()
 	request, err := x.request(within)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	response, failure := x.caller.transport.RoundTrip(request)
 	if failure != nil {
-		return nil, x.failed(ctx, within, failure)
+		return x.failed(ctx, within, failure)
 	}
 	// Closing an unread body closes the connection, so an endless answer ends here.
 	defer response.Body.Close()
 	x.status, x.header = response.StatusCode, response.Header
 	x.answer, x.complete, failure = read(response.Body, response.ContentLength, x.caller.MaxResponse)
 	if failure != nil {
-		return nil, x.failed(ctx, within, failure)
+		return x.failed(ctx, within, failure)
 	}
-	return x.result()
+	return nil
 }
 
 // request makes the signed request.
@@ -74,8 +82,10 @@ func (x *exchange) request(ctx context.Context) (*http.Request, *errcode.Error) 
 	if err != nil {
 		return nil, err
 	}
-	if x.body, err = payload(x.call); err != nil {
-		return nil, err
+	if x.body == nil {
+		if x.body, err = payload(x.call); err != nil {
+			return nil, err
+		}
 	}
 	request, failure := http.NewRequestWithContext(ctx, http.MethodPost, x.url, bytes.NewReader(x.body))
 	if failure != nil {
@@ -112,29 +122,37 @@ func (x *exchange) address(handler string) (*url.URL, *errcode.Error) {
 
 // payload is the body, byte by byte as it is signed and sent.
 func payload(call *Call) ([]byte, *errcode.Error) {
-	// A handler decides by the role; it must be the one that was checked here.
-	variables := call.Session.Variables
-	if variables[session.RoleVariable] != call.Session.Role {
-		variables = maps.Clone(variables)
-		if variables == nil {
-			variables = map[string]string{}
-		}
-		variables[session.RoleVariable] = call.Session.Role
-	}
 	input := call.Input
 	if input == nil {
 		input = map[string]any{}
 	}
+	return encode(webhook.ActionPayload{
+		Action:           webhook.ActionName{Name: call.Action.Name},
+		Input:            input,
+		SessionVariables: variables(call.Session),
+		RequestQuery:     call.Query,
+	})
+}
+
+// variables are the session variables that a handler is told. It decides by the
+// role; it must be the one that was checked here.
+func variables(s session.Session) map[string]string {
+	if s.Variables[session.RoleVariable] == s.Role {
+		return s.Variables
+	}
+	out := maps.Clone(s.Variables)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out[session.RoleVariable] = s.Role
+	return out
+}
+
+func encode(payload any) ([]byte, *errcode.Error) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(webhook.ActionPayload{
-		Action:           webhook.ActionName{Name: call.Action.Name},
-		Input:            input,
-		SessionVariables: variables,
-		RequestQuery:     call.Query,
-	})
-	if err != nil {
+	if err := encoder.Encode(payload); err != nil {
 		return nil, internal(err)
 	}
 	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil

@@ -27,14 +27,17 @@ type Statement struct {
 }
 
 // Param is one parameter of a statement: a value of the request, rows of an
-// insert, the keys of a join, or rows just written. Exactly one of them is set.
+// insert, the keys of a join, or what a mutation wrote. Exactly one of them is set.
 type Param struct {
 	Value   *filter.Param
 	Records *plan.Records
 	// Key is 1 + the index of a join key: an array with one element per row to join.
 	Key int
-	// Written is the JSON that a mutation's first statement yielded.
+	// Written is JSON rows that the executor brings: those that a mutation's first
+	// statement yielded, or those that a nested insert is to write.
 	Written bool
+	// Affected is the number of rows that a nested insert wrote.
+	Affected bool
 }
 
 // maxIdentifier is Postgres's limit on names, in bytes; a longer alias is cut.
@@ -286,7 +289,8 @@ type writer struct {
 	params  []Param
 	numbers map[string]int // of parameters already bound, by identity
 	aliases int
-	tables  int // named so far
+	tables  int  // named so far
+	counted bool // the number of affected rows is a parameter
 }
 
 func (w *writer) statement() Statement { return Statement{SQL: w.buf.String(), Params: w.params} }

@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"strconv"
+
 	"tenantry/policy/filter"
 	"tenantry/services/engine/plan"
 	"tenantry/tenants/catalog"
@@ -33,7 +35,7 @@ func Insert(in *plan.Insert) Mutation {
 	w.insertRows(in)
 	w.onConflict(in.Conflict, row)
 	w.returning(in.Check, row)
-	return w.mutation(in.Table, in.Returning)
+	return w.mutation(in.Table, in.Returning, in.Most)
 }
 
 func (w *writer) insertRows(in *plan.Insert) {
@@ -82,7 +84,7 @@ func (w *writer) records(in *plan.Insert) {
 		}
 	}
 	w.text(" FROM json_to_recordset(")
-	w.bind(Param{Records: in.Records}, catalog.TypeRef{Schema: "pg_catalog", Name: "json"})
+	w.bind(Param{Records: in.Records}, jsonType)
 	w.text(`) AS "v"(`)
 	for i := range in.Records.Keys {
 		w.comma(i)
@@ -138,7 +140,7 @@ func Update(u *plan.Update) Mutation {
 	}
 	w.where(nil, u.Where, row)
 	w.returning(u.Check, row)
-	return w.mutation(u.Table, u.Returning)
+	return w.mutation(u.Table, u.Returning, u.Most)
 }
 
 // assignmentSQL is what stands between the column and the value.
@@ -173,7 +175,7 @@ func Delete(d *plan.Delete) Mutation {
 	w.where(nil, d.Where, row)
 	w.returning(nil, row)
 	w.answer(d.Returning)
-	w.held()
+	w.held(d.Most)
 	return Mutation{Write: w.statement()}
 }
 
@@ -201,7 +203,7 @@ func (w *writer) answer(r plan.Returning) {
 			w.text(", ")
 			switch {
 			case m.AffectedRows:
-				w.text(`(SELECT count(*) FROM "w")`)
+				w.affected()
 			case m.Text != nil:
 				w.literal(*m.Text)
 				w.text("::text")
@@ -213,31 +215,49 @@ func (w *writer) answer(r plan.Returning) {
 	}
 }
 
-// held writes whether the check held for all rows.
-func (w *writer) held() {
-	w.text(`, coalesce((SELECT bool_and(` + quote(checkColumn) + `) FROM "w"), true)`)
+// held writes whether the check held for all rows, or null when there are more
+// rows than most; 0 is no limit.
+func (w *writer) held(most int) {
+	w.text(", ")
+	if most > 0 {
+		w.text(`CASE WHEN (SELECT count(*) FROM "w") <= ` + strconv.Itoa(most) + " THEN ")
+	}
+	w.text(`coalesce((SELECT bool_and(` + quote(checkColumn) + `) FROM "w"), true)`)
+	if most > 0 {
+		w.text(" END")
+	}
 }
 
 // mutation ends an insert or update, in one statement if that answers right.
-func (w *writer) mutation(table catalog.Name, r plan.Returning) Mutation {
+func (w *writer) mutation(table catalog.Name, r plan.Returning, most int) Mutation {
 	answer := &writer{}
-	answer.text(`WITH "w" AS (SELECT * FROM json_populate_recordset(NULL::`)
-	answer.table(table)
-	answer.text(", ")
-	answer.bind(Param{Written: true}, catalog.TypeRef{Schema: "pg_catalog", Name: "json"})
-	answer.text(")) ")
+	answer.fromWritten(table)
 	before := answer.tables
 	answer.answer(r)
 	if answer.tables == before {
 		w.answer(r)
-		w.held()
+		w.held(most)
 		return Mutation{Write: w.statement()}
 	}
 	answer.text(", true")
+	w.yield(most)
+	return Mutation{Write: w.statement(), Answer: answer.statement()}
+}
+
+// yield ends a statement whose written rows are answered from later.
+func (w *writer) yield(most int) {
 	// ".*" is the row even if a column has its alias as a name.
 	w.text(`SELECT (SELECT coalesce(json_agg(` + rowAlias + `.*), '[]') FROM "w" AS ` + rowAlias + `)`)
-	w.held()
-	return Mutation{Write: w.statement(), Answer: answer.statement()}
+	w.held(most)
+}
+
+// fromWritten begins a statement over the rows that another one yielded.
+func (w *writer) fromWritten(table catalog.Name) {
+	w.text(`WITH "w" AS (SELECT * FROM json_populate_recordset(NULL::`)
+	w.table(table)
+	w.text(", ")
+	w.bind(Param{Written: true}, jsonType)
+	w.text(")) ")
 }
 
 // written writes the JSON of the rows in "w".

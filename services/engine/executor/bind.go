@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"tenantry/api/errcode"
@@ -20,8 +21,10 @@ type values struct {
 	// keys are the join keys of the level that is being joined, one array literal
 	// per key column.
 	keys []string
-	// written are the rows that the mutation being answered wrote, as JSON.
-	written string
+	// written are the rows that the mutation being answered wrote, or that a nested
+	// insert is to write, as JSON; affected is how many it wrote, in all tables.
+	written  string
+	affected int
 }
 
 // maxParameters is what Postgres's protocol can count.
@@ -50,6 +53,9 @@ func (v values) parameter(p dialect.Param) (*string, error) {
 		return v.value(*p.Value)
 	case p.Written:
 		return &v.written, nil
+	case p.Affected:
+		text := strconv.Itoa(v.affected)
+		return &text, nil
 	case p.Records != nil:
 		text, err := v.records(p.Records)
 		return &text, err

@@ -2,15 +2,12 @@ package executor
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
 	"tenantry/services/engine/action"
-	"tenantry/services/engine/dialect"
-	"tenantry/services/engine/plan"
 	"tenantry/services/engine/source"
 	"tenantry/tenants/model"
 )
@@ -184,121 +181,4 @@ func at(err error, path string) error {
 		return e
 	}
 	return e.At(path)
-}
-
-// mutation runs fields in order. Table fields that follow one another on the
-// same source share a transaction; an action ends it, because what a webhook
-// did can't be undone and it must see what was written before.
-func (r *run) mutation(ctx context.Context) error {
-	fields := r.program.Plan.Fields
-	for i := 0; i < len(fields); {
-		f := fields[i]
-		switch {
-		case f.Constant != nil:
-			r.parts[i] = f.Constant
-			i++
-		case f.Action != nil:
-			if err := r.action(ctx, i, f); err != nil {
-				return err
-			}
-			i++
-		default:
-			end := r.group(i)
-			if err := r.write(ctx, i, end); err != nil {
-				return err
-			}
-			i = end
-		}
-	}
-	return nil
-}
-
-// group ends before the first field after i that doesn't belong to the same
-// transaction.
-func (r *run) group(i int) int {
-	name := r.program.steps[i].source
-	end := i + 1
-	for end < len(r.program.steps) && (r.program.steps[end].source == name || r.program.Plan.Fields[end].Constant != nil) {
-		end++
-	}
-	return end
-}
-
-func (r *run) write(ctx context.Context, from, to int) error {
-	name := r.program.steps[from].source
-	src, err := r.source(name)
-	if err != nil {
-		return err
-	}
-	var writes []int
-	for i := from; i < to; i++ {
-		switch f := r.program.Plan.Fields[i]; {
-		case f.Constant != nil:
-			r.parts[i] = f.Constant
-		case empty(f.Insert):
-			r.parts[i] = nothingInserted(f.Insert)
-		default:
-			writes = append(writes, i)
-		}
-	}
-	if len(writes) == 0 {
-		return nil
-	}
-	return src.Transaction(ctx, func(ctx context.Context, tx *source.Tx) error {
-		for _, i := range writes {
-			if err := r.writeOne(ctx, tx, i, name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (r *run) writeOne(ctx context.Context, tx *source.Tx, i int, name string) error {
-	st := r.program.steps[i]
-	value, held, err := r.writeStatement(ctx, tx, st.statement, r.values, name)
-	if err != nil {
-		return at(err, st.errorPath)
-	}
-	if !held {
-		return errcode.New(errcode.PermissionError, "check constraint of an insert/update permission has failed").At(st.checkPath)
-	}
-	if st.answer.SQL != "" {
-		v := r.values
-		v.written = string(value)
-		if value, _, err = r.writeStatement(ctx, tx, st.answer, v, name); err != nil {
-			return at(err, st.errorPath)
-		}
-	}
-	r.parts[i] = value
-	return nil
-}
-
-func (r *run) writeStatement(ctx context.Context, tx *source.Tx, st dialect.Statement, v values, name string) (value []byte, held bool, err error) {
-	bound, err := v.bind(st)
-	if err != nil {
-		return nil, false, err
-	}
-	started := time.Now()
-	value, held, err = tx.Write(ctx, bound)
-	r.observe(ctx, Statement{Source: name, Count: 1, Took: time.Since(started), Err: err})
-	return value, held, err
-}
-
-// nothingInserted answers an insert of no objects, for which there is no SQL.
-func nothingInserted(in *plan.Insert) []byte {
-	out := []byte{'{'}
-	for i, m := range in.Returning.Members {
-		out = appendKey(out, i, m.Key)
-		switch {
-		case m.AffectedRows:
-			out = append(out, '0')
-		case m.Text != nil:
-			text, _ := json.Marshal(*m.Text) // a GraphQL name
-			out = append(out, text...)
-		default:
-			out = append(out, "[]"...)
-		}
-	}
-	return append(out, '}')
 }

@@ -7,6 +7,8 @@
 package executor
 
 import (
+	"fmt"
+
 	"tenantry/services/engine/dialect"
 	"tenantry/services/engine/plan"
 )
@@ -31,6 +33,13 @@ type step struct {
 	errorPath string
 	// checkPath is where a failed permission check is said to be.
 	checkPath string
+	// most rows that may be affected; 0 is no limit.
+	most int
+	// updates are the steps of an update of many.
+	updates []step
+	// tree is a nested insert, and forms its statements; answer has SQL.
+	tree  *plan.Tree
+	forms []dialect.Statement
 }
 
 // Compile renders the statements of a plan.
@@ -51,19 +60,43 @@ func compileStep(f plan.Field) step {
 	case f.Select != nil:
 		return step{statement: dialect.Select(f.Select), source: f.Select.Source, errorPath: "$"}
 	case f.Insert != nil:
-		m := dialect.Insert(f.Insert)
-		objects := at + ".objects"
-		if f.Insert.Returning.One {
-			objects = at + ".object"
-		}
-		return step{statement: m.Write, answer: m.Answer, source: f.Insert.Source, write: true, errorPath: objects, checkPath: objects}
+		return compileInsert(f.Insert, at)
 	case f.Update != nil:
-		m := dialect.Update(f.Update)
-		return step{statement: m.Write, answer: m.Answer, source: f.Update.Source, write: true, errorPath: "$", checkPath: at}
+		return compileUpdate(f.Update, at)
+	case f.Updates != nil:
+		out := step{source: f.Resource.Source, write: true, updates: []step{}}
+		for i, u := range f.Updates {
+			out.updates = append(out.updates, compileUpdate(u, fmt.Sprintf("%s.updates[%d]", at, i)))
+		}
+		return out
 	case f.Delete != nil:
-		return step{statement: dialect.Delete(f.Delete).Write, source: f.Delete.Source, write: true, errorPath: "$", checkPath: at}
+		return step{statement: dialect.Delete(f.Delete).Write, source: f.Delete.Source, write: true, errorPath: "$", checkPath: at, most: f.Delete.Most}
 	}
 	return step{}
+}
+
+func compileInsert(in *plan.Insert, at string) step {
+	objects := at + ".objects"
+	if in.Returning.One {
+		objects = at + ".object"
+	}
+	out := step{source: in.Source, write: true, errorPath: objects, checkPath: objects, most: in.Most}
+	if in.Tree == nil {
+		m := dialect.Insert(in)
+		out.statement, out.answer = m.Write, m.Answer
+		return out
+	}
+	out.tree = in.Tree
+	for _, form := range in.Tree.Forms {
+		out.forms = append(out.forms, dialect.Form(form))
+	}
+	out.answer = dialect.Written(in.Table, in.Returning)
+	return out
+}
+
+func compileUpdate(u *plan.Update, at string) step {
+	m := dialect.Update(u)
+	return step{statement: m.Write, answer: m.Answer, source: u.Source, write: true, errorPath: "$", checkPath: at, most: u.Most}
 }
 
 func (p *Program) compileJoins(parts []plan.Part) {
@@ -79,7 +112,12 @@ func (p *Program) compileJoins(parts []plan.Part) {
 func (p *Program) Size() int {
 	size := 1024
 	for _, s := range p.steps {
-		size += sizeOf(s.statement) + sizeOf(s.answer)
+		for _, st := range s.statements() {
+			size += sizeOf(st)
+		}
+		if s.tree != nil {
+			size += sizeOfRows(s.tree.Rows)
+		}
 	}
 	for _, st := range p.joins {
 		size += sizeOf(st)
@@ -90,15 +128,42 @@ func (p *Program) Size() int {
 // sizeOf counts the text, and the plan's data by the parameters.
 func sizeOf(st dialect.Statement) int { return 2*len(st.SQL) + 512*len(st.Params) }
 
+// statements are all statements of a step.
+func (s *step) statements() []dialect.Statement {
+	var out []dialect.Statement
+	if s.statement.SQL != "" {
+		out = append(out, s.statement)
+	}
+	out = append(out, s.forms...)
+	for i := range s.updates {
+		out = append(out, s.updates[i].statements()...)
+	}
+	if s.answer.SQL != "" {
+		out = append(out, s.answer)
+	}
+	return out
+}
+
+// sizeOfRows estimates the plan's data of a nested insert.
+func sizeOfRows(rows []plan.Row) int {
+	size := 0
+	for _, row := range rows {
+		size += 128 + 128*len(row.Values) + len(row.Path)
+		for _, branches := range [][]plan.Branch{row.Before, row.After} {
+			for _, b := range branches {
+				size += 256 + sizeOfRows(b.Rows)
+			}
+		}
+	}
+	return size
+}
+
 // Statements are the SQL texts of the plan in order, for explain and tests.
 func (p *Program) Statements() []string {
 	var out []string
 	for i, s := range p.steps {
-		if s.statement.SQL != "" {
-			out = append(out, s.statement.SQL)
-		}
-		if s.answer.SQL != "" {
-			out = append(out, s.answer.SQL)
+		for _, st := range s.statements() {
+			out = append(out, st.SQL)
 		}
 		if a := p.Plan.Fields[i].Action; a != nil {
 			out = p.joinStatements(out, a.Selection)
@@ -118,4 +183,6 @@ func (p *Program) joinStatements(out []string, parts []plan.Part) []string {
 }
 
 // empty reports an insert without rows: nothing to do, and no SQL for it.
-func empty(in *plan.Insert) bool { return in != nil && in.Records == nil && len(in.Rows) == 0 }
+func empty(in *plan.Insert) bool {
+	return in != nil && in.Tree == nil && in.Records == nil && len(in.Rows) == 0
+}

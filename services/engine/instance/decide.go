@@ -32,12 +32,13 @@ func (i *Instance) decide(ctx context.Context, s session.Session, p *prepared, p
 		if !i.policy.Asks(request.Point) {
 			continue
 		}
-		request.Resource = authz.Resource{
-			Kind: f.Resource.Kind, Source: f.Resource.Source, Schema: f.Resource.Schema, Name: f.Resource.Name, Field: f.Name, Columns: f.Resource.Columns,
-		}
 		request.Args = executor.Arguments(f.Arguments, vars)
-		if err := i.ask(ctx, request, "$.selectionSet."+f.Name, trail); err != nil {
-			return err
+		// A nested insert writes other tables too: each of them must be allowed.
+		for _, r := range append([]plan.Resource{f.Resource}, f.Nested...) {
+			request.Resource = authz.Resource{Kind: r.Kind, Source: r.Source, Schema: r.Schema, Name: r.Name, Field: f.Name, Columns: r.Columns}
+			if err := i.ask(ctx, request, "$.selectionSet."+f.Name, trail); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

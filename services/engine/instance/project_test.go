@@ -30,6 +30,7 @@ import (
 // Postgres, metadata from a document, a handler that answers what a case says.
 type project struct {
 	*instance.Instance
+	folder  string // of its fixture, in testdata
 	wire    *wire
 	handler *handler
 	db      *pgx.Conn // the test's own connection, which the wire does not see
@@ -38,17 +39,23 @@ type project struct {
 
 func newProject(t testing.TB) *project {
 	t.Helper()
+	return newProjectOf(t, ".")
+}
+
+// newProjectOf is a project of shop.sql, rows.sql and shop.json in a folder.
+func newProjectOf(t testing.TB, folder string) *project {
+	t.Helper()
 	ctx := t.Context()
 	address := pgtest.Database(t)
 	db, err := pgx.Connect(ctx, address)
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close(context.Background()) })
-	p := &project{wire: &wire{}, handler: &handler{}, db: db}
-	p.exec(t, file(t, "shop.sql"))
-	p.exec(t, file(t, "rows.sql"))
+	p := &project{folder: folder, wire: &wire{}, handler: &handler{}, db: db}
+	p.exec(t, file(t, folder+"/shop.sql"))
+	p.exec(t, file(t, folder+"/rows.sql"))
 	p.catalog, err = introspect.Read(ctx, db)
 	must(t, err)
-	document, err := metadata.Decode([]byte(file(t, "shop.json")))
+	document, err := metadata.Decode([]byte(file(t, folder+"/shop.json")))
 	must(t, err)
 	server := httptest.NewServer(p.handler)
 	t.Cleanup(server.Close)
@@ -91,28 +98,35 @@ func as(role string, variables map[string]string) session.Session {
 type handler struct {
 	mu       sync.Mutex
 	answer   string
-	received string
+	status   int // 200 when 0
+	received []string
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.received = string(body)
+	h.received = append(h.received, string(body))
 	w.Header().Set("Content-Type", "application/json")
+	if h.status != 0 {
+		w.WriteHeader(h.status)
+	}
 	_, _ = io.WriteString(w, h.answer)
 }
 
 func (h *handler) set(answer string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.answer, h.received = answer, ""
+	h.answer, h.status, h.received = answer, 0, nil
 }
 
 func (h *handler) last() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.received
+	if len(h.received) == 0 {
+		return ""
+	}
+	return h.received[len(h.received)-1]
 }
 
 // discard is an audit log that keeps nothing.

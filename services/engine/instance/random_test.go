@@ -64,7 +64,7 @@ const jsonColumn = "meta"
 
 // refusable are the rules that a schema can't express.
 func refusable(message string) bool {
-	for _, part := range []string{"distinct_on", "at least one update operator", "multiple operators", "unexpected null", "without any value"} {
+	for _, part := range []string{"distinct_on", "at least one update operator", "multiple operators", "unexpected null", "already being determined", "already determined", "cannot proceed"} {
 		if strings.Contains(message, part) {
 			return true
 		}

@@ -13,7 +13,7 @@ import (
 // keep their digits, json stays JSON, lists for array types become array
 // literals. nil has no text: callers bind NULL.
 func Text(value any, t catalog.TypeRef) (string, error) {
-	if isJSON(t) && !t.Array() {
+	if IsJSON(t) && !t.Array() {
 		return jsonText(value)
 	}
 	if t.Array() {
@@ -43,7 +43,8 @@ func Text(value any, t catalog.TypeRef) (string, error) {
 	return "", fmt.Errorf("no text form for %T", value)
 }
 
-func isJSON(t catalog.TypeRef) bool {
+// IsJSON reports whether a value of the type is JSON text.
+func IsJSON(t catalog.TypeRef) bool {
 	return t.Schema == "pg_catalog" && (t.Name == "json" || t.Name == "jsonb")
 }
 
@@ -67,7 +68,7 @@ func arrayText(list []any, t catalog.TypeRef) (string, error) {
 		switch nested, isList := item.([]any); {
 		case item == nil:
 			out.WriteString("NULL")
-		case isList && !isJSON(t.Element()):
+		case isList && !IsJSON(t.Element()):
 			inner, err := arrayText(nested, t)
 			if err != nil {
 				return "", err

@@ -30,6 +30,10 @@ type Field struct {
 	Name string
 	// Resource is what the field touches, for policy and audit.
 	Resource Resource
+	// Validations are asked before the mutation begins.
+	Validations []Validation
+	// Nested are the other tables that a nested insert writes.
+	Nested []Resource
 	// Arguments are all arguments that the client gave, for policies and as the
 	// input of an action.
 	Arguments []Argument
@@ -38,8 +42,10 @@ type Field struct {
 	Select   *Select
 	Insert   *Insert
 	Update   *Update
-	Delete   *Delete
-	Action   *Action
+	// Updates run in order; the value is the list of their answers.
+	Updates []*Update
+	Delete  *Delete
+	Action  *Action
 }
 
 // Resource names what a root field touches.
@@ -128,6 +134,11 @@ type Insert struct {
 	Conflict  *Conflict
 	Check     filter.Expr
 	Returning Returning
+	// Tree, when set, stands for Rows and Records: objects that bring rows of
+	// related tables. Columns are then only for the audit and policies.
+	Tree *Tree
+	// Most rows that the role may write at once; 0 is no limit.
+	Most int
 }
 
 // Records is an insert's rows as one parameter.
@@ -162,6 +173,8 @@ type Update struct {
 	Where     filter.Expr
 	Check     filter.Expr
 	Returning Returning
+	// Most rows that the role may change at once; 0 is no limit.
+	Most int
 }
 
 // AssignmentOp says how a column's new value is made.
@@ -191,6 +204,8 @@ type Delete struct {
 	Table     catalog.Name
 	Where     filter.Expr
 	Returning Returning
+	// Most rows that the role may delete at once; 0 is no limit.
+	Most int
 }
 
 // Returning is what a mutation answers.

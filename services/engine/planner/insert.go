@@ -9,10 +9,11 @@ import (
 	"tenantry/policy/filter"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/plan"
+	"tenantry/services/engine/schema"
 	"tenantry/tenants/model"
 )
 
-func (p *planner) insert(t *model.Table, f *operation.Field, path string, one bool) (*plan.Insert, error) {
+func (p *planner) insert(field *plan.Field, t *model.Table, f *operation.Field, path string, one bool) (*plan.Insert, error) {
 	allowed := p.role.Table(t).Insert
 	if allowed == nil {
 		return nil, errcode.New(errcode.ValidationFailed, "field '%s' not found", f.Name).At(path)
@@ -23,19 +24,24 @@ func (p *planner) insert(t *model.Table, f *operation.Field, path string, one bo
 	}
 	in, ok := p.argument(f.Arguments, name)
 	if !ok || in.null() {
-		return nil, unexpectedNull(t.Type+"_insert_input", path+".args."+name)
+		return nil, unexpectedNull(t.Type+("_insert_input"), path+".args."+name)
 	}
-	out := &plan.Insert{Source: t.Source, Table: t.Name, Check: allowed.Check}
-	if err := p.insertRows(out, t, in, allowed, path+".args."+name); err != nil {
-		return nil, err
-	}
+	out := &plan.Insert{Source: t.Source, Table: t.Name, Check: allowed.Check, Most: allowed.MaxAffectedRows}
+	field.Validations = validation(field.Validations, allowed.Validation, plan.Validation{Argument: name})
+	var err error
 	if conflict, ok := p.argument(f.Arguments, "on_conflict"); ok && !conflict.null() {
-		var err error
 		if out.Conflict, err = p.conflict(t, conflict, path+".args.on_conflict"); err != nil {
 			return nil, err
 		}
 	}
-	var err error
+	if rows := in.items(); nests(t, rows) {
+		if out.Tree, err = p.tree(field, t, rows, out.Conflict, path+".args", name); err != nil {
+			return nil, err
+		}
+		out.Columns = out.Tree.Forms[out.Tree.Rows[0].Form].Columns
+	} else if err := p.insertRows(out, t, in, allowed, path+".args."+name); err != nil {
+		return nil, err
+	}
 	out.Returning, err = p.returning(t, f, path, one)
 	return out, err
 }
@@ -44,10 +50,8 @@ func (p *planner) insert(t *model.Table, f *operation.Field, path string, one bo
 // brings several rows of the same keys, else a parameter per value.
 func (p *planner) insertRows(out *plan.Insert, t *model.Table, in input, allowed *access.Insert, path string) error {
 	rows := in.items()
-	if list, ok := in.value.([]any); ok && in.literal == nil {
-		if keys := uniformKeys(list); keys != nil {
-			return p.records(out, t, in, keys, allowed, path)
-		}
+	if keys := recordKeys(t, in); keys != nil {
+		return p.records(out, t, in, keys, allowed, path)
 	}
 	columns, err := insertColumns(t, rows, allowed, path)
 	if err != nil {
@@ -63,8 +67,15 @@ func (p *planner) insertRows(out *plan.Insert, t *model.Table, in input, allowed
 		}
 		out.Rows = append(out.Rows, values)
 	}
-	if len(columns) == 0 && len(rows) > 1 {
-		return errcode.New(errcode.NotSupported, "several objects without any value can't be inserted at once").At(path)
+	if len(columns) == 0 && len(rows) > 1 { // DEFAULT VALUES is one row; a column that all leave to its default is as good
+		if len(t.Catalog.Columns) == 0 {
+			return errcode.New(errcode.NotSupported, "several rows of a table without columns can't be inserted at once").At(path)
+		}
+		first := t.Catalog.Columns[0]
+		out.Columns = []plan.Column{{Name: first.Name, Type: first.Type}}
+		for i := range out.Rows {
+			out.Rows[i] = []*filter.Param{nil}
+		}
 	}
 	return nil
 }
@@ -112,6 +123,9 @@ func insertColumns(t *model.Table, rows []input, allowed *access.Insert, path st
 	named := map[string]bool{}
 	for _, row := range rows {
 		for _, f := range row.fields() {
+			if _, ok := t.Relationship(f.name); ok {
+				continue // null: it brings nothing
+			}
 			if _, ok := t.Column(f.name); !ok {
 				return nil, unknownInsertField(t, f.name, path)
 			}
@@ -155,7 +169,7 @@ func insertValues(columns []*model.Column, row input, allowed *access.Insert, pa
 }
 
 func unknownInsertField(t *model.Table, name, path string) error {
-	return errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s_insert_input'", name, t.Type).At(path)
+	return errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", name, t.Type+("_insert_input")).At(path)
 }
 
 // conflict plans an upsert: the role's update permission restricts which rows
@@ -178,6 +192,9 @@ func (p *planner) conflict(t *model.Table, in input, path string) (*plan.Conflic
 		case "update_columns":
 			for _, item := range f.in.items() {
 				c, ok := t.Column(item.symbol())
+				if item.symbol() == schema.Placeholder {
+					return nil, errcode.New(errcode.ValidationFailed, "erroneous column name").At(path)
+				}
 				if !ok || !allowed.Columns.Has(c) {
 					return nil, errcode.New(errcode.ValidationFailed, "column '%s' can't be updated", item.symbol()).At(path)
 				}

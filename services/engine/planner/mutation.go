@@ -1,17 +1,19 @@
 package planner
 
 import (
-	"github.com/vektah/gqlparser/v2/ast"
+	"fmt"
 
 	"tenantry/api/errcode"
 	"tenantry/policy/access"
 	"tenantry/policy/filter"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/plan"
+	"tenantry/services/engine/schema"
+	"tenantry/tenants/metadata"
 	"tenantry/tenants/model"
 )
 
-func (p *planner) update(t *model.Table, f *operation.Field, path string, byPK bool) (*plan.Update, error) {
+func (p *planner) update(field *plan.Field, t *model.Table, f *operation.Field, path string, byPK bool) (*plan.Update, error) {
 	allowed := p.role.Table(t).Update
 	if allowed == nil {
 		return nil, errcode.New(errcode.ValidationFailed, "field '%s' not found", f.Name).At(path)
@@ -20,19 +22,53 @@ func (p *planner) update(t *model.Table, f *operation.Field, path string, byPK b
 	if err != nil {
 		return nil, err
 	}
-	u := &plan.Update{Source: t.Source, Table: t.Name, Where: filter.Both(allowed.Filter, where), Check: allowed.Check}
-	if u.Set, err = p.assignments(t, f.Arguments, path+".args"); err != nil {
+	u := &plan.Update{Source: t.Source, Table: t.Name, Where: filter.Both(allowed.Filter, where), Check: allowed.Check, Most: allowed.MaxAffectedRows}
+	field.Validations = validation(field.Validations, allowed.Validation, plan.Validation{})
+	operators := func(name string) (input, bool) { return p.argument(f.Arguments, name) }
+	if u.Set, err = p.assignments(t, operators, allowed, path+".args"); err != nil {
 		return nil, err
 	}
-	if len(u.Set) == 0 { // presets alone are not what the client asked for
-		return nil, errcode.New(errcode.ValidationFailed, "at least one update operator must be provided").At(path + ".args")
-	}
-	u.Set = append(u.Set, presets(allowed.Presets)...)
 	u.Returning, err = p.returning(t, f, path, byPK)
 	return u, err
 }
 
-func (p *planner) delete(t *model.Table, f *operation.Field, path string, byPK bool) (*plan.Delete, error) {
+// updateMany plans the updates of one field; each has rows and operators of its
+// own.
+func (p *planner) updateMany(field *plan.Field, t *model.Table, f *operation.Field, path string) ([]*plan.Update, error) {
+	allowed := p.role.Table(t).Update
+	if allowed == nil {
+		return nil, errcode.New(errcode.ValidationFailed, "field '%s' not found", f.Name).At(path)
+	}
+	in, ok := p.argument(f.Arguments, schema.Updates)
+	if !ok || in.null() {
+		return nil, unexpectedNull(t.Type+("_updates"), path+".args.updates")
+	}
+	field.Validations = validation(field.Validations, allowed.Validation, plan.Validation{Argument: schema.Updates})
+	returning, err := p.returning(t, f, path, false)
+	if err != nil {
+		return nil, err
+	}
+	out := []*plan.Update{}
+	for i, item := range in.items() {
+		place := fmt.Sprintf("%s.args.updates[%d]", path, i)
+		where, ok := item.field(schema.Where)
+		if !ok || where.null() {
+			return nil, unexpectedNull(t.Type+("_bool_exp"), place+".where")
+		}
+		chosen, err := p.where(t, where, place+".where")
+		if err != nil {
+			return nil, err
+		}
+		u := &plan.Update{Source: t.Source, Table: t.Name, Where: filter.Both(allowed.Filter, chosen), Check: allowed.Check, Returning: returning, Most: allowed.MaxAffectedRows}
+		if u.Set, err = p.assignments(t, item.field, allowed, place); err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+func (p *planner) delete(field *plan.Field, t *model.Table, f *operation.Field, path string, byPK bool) (*plan.Delete, error) {
 	allowed := p.role.Table(t).Delete
 	if allowed == nil {
 		return nil, errcode.New(errcode.ValidationFailed, "field '%s' not found", f.Name).At(path)
@@ -41,9 +77,23 @@ func (p *planner) delete(t *model.Table, f *operation.Field, path string, byPK b
 	if err != nil {
 		return nil, err
 	}
-	d := &plan.Delete{Source: t.Source, Table: t.Name, Where: filter.Both(allowed.Filter, where)}
+	d := &plan.Delete{Source: t.Source, Table: t.Name, Where: filter.Both(allowed.Filter, where), Most: allowed.MaxAffectedRows}
+	input := plan.Validation{}
+	if byPK {
+		input.Key = schema.PKColumns
+	}
+	field.Validations = validation(field.Validations, allowed.Validation, input)
 	d.Returning, err = p.returning(t, f, path, byPK)
 	return d, err
+}
+
+// validation adds a webhook that must accept the input, if there is one.
+func validation(all []plan.Validation, hook *metadata.InputValidationHook, v plan.Validation) []plan.Validation {
+	if hook == nil {
+		return all
+	}
+	v.Definition = hook
+	return append(all, v)
 }
 
 // target is the client's choice of rows: where, the pk_columns of an update, or
@@ -52,7 +102,7 @@ func (p *planner) target(t *model.Table, f *operation.Field, path string, byPK b
 	if !byPK {
 		in, ok := p.argument(f.Arguments, "where")
 		if !ok || in.null() {
-			return nil, unexpectedNull(t.Type+"_bool_exp", path+".args.where")
+			return nil, unexpectedNull(t.Type+("_bool_exp"), path+".args.where")
 		}
 		return p.where(t, in, path+".args.where")
 	}
@@ -71,11 +121,13 @@ var updateOperators = []struct {
 	{"_delete_key", plan.DeleteKey}, {"_delete_elem", plan.DeleteElem}, {"_delete_at_path", plan.DeleteAtPath},
 }
 
-func (p *planner) assignments(t *model.Table, args ast.ArgumentList, path string) ([]plan.Assignment, error) {
+// assignments are what the client changes, and then the presets, which may also
+// stand alone.
+func (p *planner) assignments(t *model.Table, operators func(name string) (input, bool), allowed *access.Update, path string) ([]plan.Assignment, error) {
 	var out []plan.Assignment
 	seen := map[string]bool{}
 	for _, operator := range updateOperators {
-		in, ok := p.argument(args, operator.argument)
+		in, ok := operators(operator.argument)
 		if !ok || in.null() {
 			continue
 		}
@@ -94,6 +146,10 @@ func (p *planner) assignments(t *model.Table, args ast.ArgumentList, path string
 			}
 			out = append(out, a)
 		}
+	}
+	out = append(out, presets(allowed.Presets)...)
+	if len(out) == 0 {
+		return nil, errcode.New(errcode.ValidationFailed, "at least one update operator must be provided").At(path)
 	}
 	return out, nil
 }
@@ -134,7 +190,7 @@ func (p *planner) returning(t *model.Table, f *operation.Field, path string, one
 		out.Members = []plan.Member{{Rows: rows}}
 		return out, err
 	}
-	typeName := t.Type + "_mutation_response"
+	typeName := t.Type + ("_mutation_response")
 	for _, m := range p.op.Fields(f.Selections, p.vars, typeName) {
 		member := plan.Member{Key: m.Key}
 		switch m.Name {

@@ -86,11 +86,13 @@ func (p *planner) tableRoot(out *plan.Field, root schema.RootField, f *operation
 	case schema.SelectByPK:
 		out.Select, err = p.byPK(root.Table, f, path)
 	case schema.Insert, schema.InsertOne:
-		out.Insert, err = p.insert(root.Table, f, path, root.Kind == schema.InsertOne)
+		out.Insert, err = p.insert(out, root.Table, f, path, root.Kind == schema.InsertOne)
 	case schema.Update, schema.UpdateByPK:
-		out.Update, err = p.update(root.Table, f, path, root.Kind == schema.UpdateByPK)
+		out.Update, err = p.update(out, root.Table, f, path, root.Kind == schema.UpdateByPK)
+	case schema.UpdateMany:
+		out.Updates, err = p.updateMany(out, root.Table, f, path)
 	case schema.Delete, schema.DeleteByPK:
-		out.Delete, err = p.delete(root.Table, f, path, root.Kind == schema.DeleteByPK)
+		out.Delete, err = p.delete(out, root.Table, f, path, root.Kind == schema.DeleteByPK)
 	default:
 		err = errcode.New(errcode.NotSupported, "field '%s' is not supported by this version", f.Name).At(path)
 	}
@@ -126,6 +128,13 @@ func columnsOf(f plan.Field) []string {
 			names = append(names, a.Column.Name)
 		}
 		answer(f.Update.Returning)
+	case f.Updates != nil:
+		for _, u := range f.Updates {
+			for _, a := range u.Set {
+				names = append(names, a.Column.Name)
+			}
+			answer(u.Returning)
+		}
 	case f.Delete != nil:
 		answer(f.Delete.Returning)
 	}

@@ -84,8 +84,8 @@ func (out *shape) list(s *schema.Schema, t *ast.Type, value any) {
 	}
 	out.WriteByte('[')
 	defer out.WriteByte(']')
-	if strings.HasSuffix(t.Elem.NamedType, "_insert_input") {
-		if keys := uniformKeys(items); keys != nil {
+	if s.InsertInput(t.Elem.NamedType) {
+		if keys := uniformKeys(items); keys != nil && onlyColumns(s, s.Definition(t.Elem.NamedType), keys) {
 			out.WriteString(strings.Join(keys, ",") + "*") // rows of the same keys are one JSON parameter
 			return
 		}
@@ -103,4 +103,17 @@ func (out *shape) list(s *schema.Schema, t *ast.Type, value any) {
 	default:
 		out.WriteString(strconv.Itoa(len(parts)) + "#" + strings.Join(parts, "|"))
 	}
+}
+
+// onlyColumns reports whether no key is a relationship: what those bring shapes
+// the plan.
+func onlyColumns(s *schema.Schema, rows *ast.Definition, keys []string) bool {
+	return !slices.ContainsFunc(keys, func(key string) bool {
+		f := rows.Fields.ForName(key)
+		if f == nil {
+			return true
+		}
+		d := s.Definition(f.Type.Name())
+		return d != nil && d.Kind == ast.InputObject
+	})
 }

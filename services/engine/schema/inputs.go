@@ -59,7 +59,9 @@ func (s *Schema) insertInput(t *model.Table, name string) *ast.Definition {
 	if !ok {
 		return nil
 	}
-	return input(name, fmt.Sprintf("input type for inserting data into table %q", t.Name.Name), columns, columnType)
+	d := input(name, fmt.Sprintf("input type for inserting data into table %q", t.Name.Name), columns, columnType)
+	d.Fields = sortFields(append(d.Fields, s.nestedInserts(t)...))
+	return d
 }
 
 func input(name, description string, columns []*model.Column, typeOf func(*model.Column) *ast.Type) *ast.Definition {

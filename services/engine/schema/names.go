@@ -34,6 +34,7 @@ const (
 	Constraint    = "constraint"
 	UpdateColumns = "update_columns"
 	PKColumns     = "pk_columns"
+	Updates       = "updates"
 	Set           = "_set"
 	Inc           = "_inc"
 	Append        = "_append"
@@ -89,6 +90,9 @@ func init() { // a literal would refer to itself through the builders
 		{onConflictSuffix, (*Schema).onConflict},
 		{constraintSuffix, (*Schema).constraintEnum},
 		{updateColumnSuffix, (*Schema).updateColumn},
+		{objectInsertInputSuffix, (*Schema).objectInsertInput},
+		{arrayInsertInputSuffix, (*Schema).arrayInsertInput},
+		{updatesSuffix, (*Schema).updatesInput},
 	}
 	for _, o := range updateOperators {
 		generated = append(generated, generatedType{o.suffix, func(s *Schema, t *model.Table, name string) *ast.Definition {

@@ -19,6 +19,7 @@ const (
 	InsertOne   Kind = "insert_one"
 	Update      Kind = "update"
 	UpdateByPK  Kind = "update_by_pk"
+	UpdateMany  Kind = "update_many"
 	Delete      Kind = "delete"
 	DeleteByPK  Kind = "delete_by_pk"
 	ActionField Kind = "action"
@@ -90,6 +91,13 @@ func init() { // literals would refer to themselves through the builders
 			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
 				return named(t.Type), sortArguments(append(s.updateArguments(t),
 					&ast.ArgumentDefinition{Name: PKColumns, Type: nonNull(t.Type + pkColumnsInputSuffix)}))
+			}},
+		{UpdateMany, func(r *model.RootFields) model.RootField { return r.UpdateMany },
+			func(s *Schema, t *model.Table) bool { _, ok := s.updatable(t); return ok },
+			"update multiple rows of table: %q",
+			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return &ast.Type{Elem: named(MutationResponse(t))}, ast.ArgumentDefinitionList{
+					{Name: Updates, Description: "updates to execute, in order", Type: nonNullListOf(t.Type + updatesSuffix)}}
 			}},
 		{Delete, func(r *model.RootFields) model.RootField { return r.Delete },
 			(*Schema).deletable,

@@ -53,6 +53,8 @@ var violations = map[string]struct {
 	"23503": {"Foreign key violation. ", errcode.ConstraintViolation},
 	"23502": {"Not-NULL violation. ", errcode.ConstraintViolation},
 	"23514": {"Check constraint violation. ", errcode.PermissionError},
+	"44000": {"Check constraint violation. ", errcode.PermissionError}, // of a view
+	"23001": {"Can not delete or update due to data being referred. ", errcode.ConstraintViolation},
 	"23P01": {"Exclusion constraint violation. ", errcode.ConstraintViolation},
 }
 

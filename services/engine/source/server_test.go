@@ -102,9 +102,9 @@ func TestReadsAndWritesGoOnAfterPostgresWasRestarted(t *testing.T) {
 	}
 	restart()
 	err = src.Transaction(ctx, func(ctx context.Context, tx *source.Tx) error {
-		value, held, err := tx.Write(ctx, source.Bound{SQL: "SELECT '3'::json, true"})
-		if err == nil && (string(value) != "3" || !held) {
-			t.Errorf("a write after a restart answered %s, %v", value, held)
+		value, verdict, err := tx.Write(ctx, source.Bound{SQL: "SELECT '3'::json, true"})
+		if err == nil && (string(value) != "3" || verdict != source.Held) {
+			t.Errorf("a write after a restart answered %s, %v", value, verdict)
 		}
 		return err
 	})

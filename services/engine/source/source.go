@@ -210,24 +210,42 @@ func rollback(tx pgx.Tx) {
 	_ = tx.Rollback(ctx) // the connection is closed if this fails
 }
 
-// Write runs a mutation's statement: JSON, and whether its check held.
-func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, checked bool, err error) {
-	rows, err := t.tx.Query(ctx, st.SQL, st.args()...)
+// Verdict is what a mutation's statement says of the rows that it wrote.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Held    Verdict = iota // the permission's check holds for all rows
+	Failed                 // it doesn't for some
+	TooMany                // more rows than the permission allows
+)
+
+// Write runs a mutation's statement: JSON, and a verdict, which is true (Held),
+// false (Failed) or null (TooMany) in SQL.
+func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, verdict Verdict, err error) {
+	rows, err := t.tx.Query(ctx, st.SQL, st.Args...)
 	if err != nil {
-		return nil, false, mapError(ctx, err)
+		return nil, Failed, mapError(ctx, err)
 	}
 	defer rows.Close()
 	value = []byte("null")
 	if rows.Next() {
-		if err := rows.Scan(&value, &checked); err != nil {
-			return nil, false, mapError(ctx, err)
+		var held *bool
+		if err := rows.Scan(&value, &held); err != nil {
+			return nil, Failed, mapError(ctx, err)
 		}
 		if value == nil {
 			value = []byte("null")
 		}
+		switch {
+		case held == nil:
+			verdict = TooMany
+		case !*held:
+			verdict = Failed
+		}
 	}
 	rows.Close()
-	return value, checked, mapError(ctx, rows.Err())
+	return value, verdict, mapError(ctx, rows.Err())
 }
 
 // Stat is what the pool of a source is doing.
