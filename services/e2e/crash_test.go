@@ -104,16 +104,37 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 			t.Errorf("only %d acknowledged writes of the kind %s", len(log.ids[kind]), kind)
 		}
 	}
-	checkChain(t, s)
+	checkAudit(t, s, log)
 	s.stop(t)
 }
 
-// checkChain: an audit that crashes leave behind is still whole.
-func checkChain(t *testing.T, s *server) {
+// checkAudit: the chain that crashes leave behind is whole, and holds every
+// change that was acknowledged, because it was written with the change.
+func checkAudit(t *testing.T, s *server, log *acknowledged) {
 	t.Helper()
-	a := must(t, 200, http.MethodPost, s.PublicURL+"/api/v1/projects/shop/audit:verify", bearer(s.Demo.Tenant.Key), nil)
-	if a.at("ok") != true {
+	project, owner := s.PublicURL+"/api/v1/projects/shop", bearer(s.Demo.Tenant.Key)
+	if a := must(t, 200, http.MethodPost, project+"/audit:verify", owner, nil); a.at("ok") != true {
 		t.Errorf("the audit's chain after the kills: %s", a.Text)
+	}
+	changes := map[string]int{}
+	cursor := ""
+	for {
+		page := must(t, 200, http.MethodGet, project+"/audit?kind=change&outcome=ok&limit=100&cursor="+cursor, owner, nil)
+		for _, event := range list(page, "items") {
+			changes[fmt.Sprint(event.at("action"))]++
+			changes[fmt.Sprint(event.at("target"))]++
+		}
+		if cursor, _ = page.at("next_cursor").(string); cursor == "" {
+			break
+		}
+	}
+	for _, id := range log.ids["variable"] {
+		if changes["shop/variables/CRASH_"+id] != 1 {
+			t.Errorf("%d events of the change of the variable %s", changes["shop/variables/CRASH_"+id], id)
+		}
+	}
+	if changes["limits.put"] < len(log.ids["limits"]) {
+		t.Errorf("%d events of %d changes of limits", changes["limits.put"], len(log.ids["limits"]))
 	}
 }
 

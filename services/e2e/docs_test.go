@@ -93,7 +93,8 @@ func TestOperationsTellsEverySetting(t *testing.T) {
 func TestAnotherKeyringIsFoundOutAtTheStart(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	s := startDev(t, dir)
+	s := startDev(t, dir, "--demo=false")
+	p := newProject(t, s, managed) // whose settings are sealed
 	s.stop(t)
 	keyring := filepath.Join(dir, "keyring.json")
 	own, err := os.ReadFile(keyring)
@@ -103,7 +104,7 @@ func TestAnotherKeyringIsFoundOutAtTheStart(t *testing.T) {
 	if err := os.Remove(keyring); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := launchDev(dir); err == nil || !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(err.Error(), "is not the one that sealed") {
+	if s, err := launchDev(dir, "--demo=false"); err == nil || !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(err.Error(), "is not the one that sealed") {
 		if s != nil {
 			_, _ = s.end(9)
 		}
@@ -115,13 +116,13 @@ func TestAnotherKeyringIsFoundOutAtTheStart(t *testing.T) {
 	if err := os.Chmod(keyring, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := launchDev(dir); err == nil || !strings.Contains(err.Error(), "must be 0600") {
+	if _, err := launchDev(dir, "--demo=false"); err == nil || !strings.Contains(err.Error(), "must be 0600") {
 		t.Errorf("started with a keyring that others can read: %v", err)
 	}
 	if err := os.Chmod(keyring, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	again := startDev(t, dir)
-	must(t, 200, "GET", again.PublicURL+"/api/v1/projects/shop/variables", bearer(again.Demo.Tenant.Key), nil)
-	again.stop(t)
+	p.s = startDev(t, dir, "--demo=false")
+	p.control(200, "GET", "/signing-secrets?reveal=true", nil)
+	p.s.stop(t)
 }
