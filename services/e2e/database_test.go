@@ -176,3 +176,32 @@ func TestATenantsDatabaseMayBeWrongOrGoAway(t *testing.T) {
 		t.Errorf("%s", made.Text)
 	}
 }
+
+func TestAStartNeedsNoTenantsDatabase(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	s := startDev(t, dir, "--demo=false")
+	database := newTenantPostgres(t)
+	p := newProject(t, s, map[string]any{"url": database.url("postgres").String()})
+	p.library()
+	s.stop(t)
+	database.stop()
+
+	p.s = startDev(t, dir, "--demo=false")
+	start := time.Now()
+	refusal{"connection-not-established", "the project's database can't be reached"}.check(t, p.ask(p.as("reader"), `{ books { id } }`))
+	if a := p.ask(p.as("reader"), `{ __type(name: "books") { name } }`); a.at("data", "__type", "name") != "books" {
+		t.Errorf("introspection without the database: %s", a.Text)
+	}
+	p.meta(200, "export_metadata", `{}`)
+	p.control(200, http.MethodPut, "/variables/NAME", map[string]any{"value": "x", "secret": false})
+	must(t, 200, http.MethodGet, p.s.OperatorURL+"/healthz/ready", nil, nil) // it is no concern of the operator's
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("answers without the database took %s", took)
+	}
+	database.start()
+	within(t, 5*time.Second, "the project works once its database is there", func() bool {
+		return p.ask(p.as("reader"), `{ books { id } }`).at("data", "books", 0, "id") == 1.0
+	})
+	p.s.stop(t)
+}
