@@ -30,7 +30,8 @@ type Error struct {
 	// must hold no secrets.
 	Internal any
 
-	cause error
+	status int // 0: that of the code
+	cause  error
 }
 
 // New returns an error with a public message.
@@ -72,8 +73,24 @@ func (e *Error) WithExtensions(ext map[string]any) *Error {
 	return &c
 }
 
+// WithStatus returns a copy of e with a status of its own: some codes of the
+// dialect come with several.
+func (e *Error) WithStatus(status int) *Error {
+	c := *e
+	c.status = status
+	return &c
+}
+
 // Status is the HTTP status of e where an API uses statuses.
-func (e *Error) Status() int { return e.Code.Status() }
+func (e *Error) Status() int {
+	if e.status != 0 {
+		return e.status
+	}
+	return e.Code.Status()
+}
+
+// OwnStatus is the status that e was given, or 0.
+func (e *Error) OwnStatus() int { return e.status }
 
 // From finds the *Error in err's chain; any other error becomes "internal
 // error" with err as its private cause. From(nil) is nil.

@@ -53,7 +53,11 @@ func (s *Service) read(ctx context.Context, src metadata.Source, p tenants.Proje
 	if err != nil {
 		return nil, err
 	}
-	c, err := introspect.Read(ctx, pool)
+	return readCatalog(ctx, pool, src)
+}
+
+func readCatalog(ctx context.Context, db introspect.Querier, src metadata.Source) (*catalog.Catalog, error) {
+	c, err := introspect.Read(ctx, db)
 	if err != nil {
 		return nil, errcode.New(errcode.ConnectionFailed, "the catalog of source %q can't be read", src.Name).Because(err)
 	}

@@ -102,6 +102,8 @@ type Inconsistent struct {
 	Objects []model.Inconsistency
 	// About is the name of the object that the change is about, if it is one.
 	About string
+	// Whole says that the document was to be replaced.
+	Whole bool
 }
 
 // Error tells of the first object.

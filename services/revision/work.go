@@ -11,6 +11,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/services/engine/instance"
+	"tenantry/services/engine/introspect"
 	"tenantry/services/engine/source"
 	"tenantry/services/live"
 	"tenantry/tenants"
@@ -34,7 +35,9 @@ type Work struct {
 	// then is not for lack of a fresh look.
 	read bool
 	// ran is true once SQL of the author has run: the work can't be done again.
-	ran    bool
+	ran bool
+	// stale is true when a step that ran SQL was taken back.
+	stale  bool
 	also   []func(ctx context.Context, tx *store.Tx) error
 	detail map[string]any
 }
@@ -90,12 +93,12 @@ func (s *Service) Revise(ctx context.Context, projectSlugOrID string, c Change, 
 		if err = f(ctx, w); err == nil {
 			out, err := s.commitWork(ctx, w, c)
 			if err == nil || !errors.Is(err, store.ErrConflict) || w.ran || c.ExpectVersion != 0 || try == tries {
-				s.afterFailure(ctx, w, err)
+				s.afterFailure(ctx, w, c.Author, err)
 				return out, err
 			}
 			continue
 		}
-		s.afterFailure(ctx, w, err)
+		s.afterFailure(ctx, w, c.Author, err)
 		return Outcome{}, err
 	}
 }
@@ -115,13 +118,13 @@ func (s *Service) View(ctx context.Context, projectSlugOrID string) (*Work, erro
 
 // afterFailure makes the project follow its databases when SQL has run and its
 // revision was not written.
-func (s *Service) afterFailure(ctx context.Context, w *Work, err error) {
+func (s *Service) afterFailure(ctx context.Context, w *Work, author Author, err error) {
 	if err == nil || !w.ran {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	follow := Change{Author: Author{}, Action: "metadata.reload", Target: w.before.Project.Slug, Introspect: true, AllowInconsistent: true}
+	follow := Change{Author: author, Action: "metadata.reload", Target: w.before.Project.Slug, Introspect: true, AllowInconsistent: true}
 	if _, err := s.applyLocked(ctx, w.before.Project.ID, follow); err != nil {
 		s.Logger.Error("project does not follow its database", "type", "metadata", "project_id", w.before.Project.ID, "error", err)
 	}
@@ -188,7 +191,7 @@ func (w *Work) Edit(ctx context.Context, edit func(*metadata.Document) (*metadat
 	}
 	if len(added) > 0 {
 		w.stage = before
-		return &Inconsistent{Objects: added, About: j.Object}
+		return &Inconsistent{Objects: added, About: j.Object, Whole: j.Whole}
 	}
 	return nil
 }
@@ -205,23 +208,23 @@ func (w *Work) added(before stage, whole bool) []model.Inconsistency {
 	}
 	known := map[string]bool{}
 	for _, i := range before.resolved.inconsistent {
-		known[i.Type+"\x00"+i.Name] = true
+		known[identity(i)] = true
 	}
-	return slices.DeleteFunc(slices.Clone(now), func(i model.Inconsistency) bool { return known[i.Type+"\x00"+i.Name] })
+	return slices.DeleteFunc(slices.Clone(now), func(i model.Inconsistency) bool { return known[identity(i)] })
 }
 
-// Attempt runs f and, when it fails, leaves the work as it was before; SQL that
-// ran stays run, and its catalogs stay read.
+// Attempt runs f and, when it fails, leaves the work as it was before. SQL that
+// ran inside stays run: the databases are read again before the commit.
 func (w *Work) Attempt(f func() error) error {
 	before, also := w.stage, w.also
+	ran := w.ran
+	w.ran = false
 	err := f()
 	if err != nil {
-		catalogs := w.catalogs
 		w.stage, w.also = before, also
-		if w.ran {
-			w.catalogs, w.resolved = catalogs, nil
-		}
+		w.stale = w.stale || w.ran
 	}
+	w.ran = w.ran || ran
 	return err
 }
 
@@ -303,13 +306,55 @@ func (w *Work) readSource(ctx context.Context, src metadata.Source, tolerant boo
 		}
 		return err
 	}
-	if known := w.catalogs[src.Name]; known != nil && known.Fingerprint() == fresh.Fingerprint() {
+	w.put(src.Name, fresh)
+	return nil
+}
+
+// Adapt is a step that comes with new tables of a source: they are read on the
+// connection, whose transaction has made them.
+func (w *Work) Adapt(ctx context.Context, conn introspect.Querier, name string, edit func(*metadata.Document) (*metadata.Document, error), j Judge) error {
+	edited, err := edit(w.document)
+	if err != nil {
+		return err
+	}
+	before := w.stage
+	w.resolve() // what did not resolve before does not count
+	before.resolved = w.resolved
+	w.document, w.resolved = edited, nil
+	if err := w.ReadOn(ctx, conn, name); err != nil {
+		return err
+	}
+	if j.Allow {
 		return nil
 	}
-	w.catalogs = maps.Clone(w.catalogs)
-	w.catalogs[src.Name] = fresh
-	w.resolved = nil
+	if added := w.added(before, false); len(added) > 0 {
+		return &Inconsistent{Objects: added, About: j.Object}
+	}
 	return nil
+}
+
+// ReadOn reads the catalog of a source on a connection, in its transaction.
+func (w *Work) ReadOn(ctx context.Context, conn introspect.Querier, name string) error {
+	for _, src := range w.document.Sources {
+		if src.Name != name {
+			continue
+		}
+		fresh, err := readCatalog(ctx, conn, src)
+		if err != nil {
+			return err
+		}
+		w.put(name, fresh)
+	}
+	return nil
+}
+
+func (w *Work) put(name string, fresh *catalog.Catalog) {
+	if known := w.catalogs[name]; known != nil && known.Fingerprint() == fresh.Fingerprint() {
+		return
+	}
+	w.catalogs = maps.Clone(w.catalogs)
+	w.catalogs[name] = fresh
+	w.resolved = nil
 }
 
 // Forget drops what is known of a source's database, so that it is read again.
@@ -321,6 +366,11 @@ func (w *Work) Forget(name string) {
 
 // commitWork writes what the work has changed.
 func (s *Service) commitWork(ctx context.Context, w *Work, c Change) (Outcome, error) {
+	if w.stale {
+		if err := w.Read(ctx, true); err != nil {
+			return Outcome{}, err
+		}
+	}
 	d, err := w.draft()
 	if err != nil {
 		return Outcome{}, err

@@ -55,6 +55,9 @@ func (r *router) metadata(endpoint metadataapi.Endpoint) fiber.Handler {
 
 // commandStatus: the command endpoints know 400, 404 of projects, 409 and 500.
 func commandStatus(e *errcode.Error) int {
+	if own := e.OwnStatus(); own != 0 {
+		return own
+	}
 	switch e.Code {
 	case errcode.Conflict:
 		return fiber.StatusConflict

@@ -58,9 +58,10 @@ type DropRelationshipArgs struct {
 	Cascade      bool      `json:"cascade,omitempty"`
 }
 
-// DropRelationship removes a relationship of either kind. Permissions of the
-// table that use it forbid it, or go with it if args say cascade.
-func DropRelationship(doc *Document, args DropRelationshipArgs) (*Document, error) {
+// DropRelationship removes a relationship of either kind. Permissions that use it
+// forbid it, or go with it if args say cascade. targetOf may be nil: then only the
+// table's own permissions are looked at.
+func DropRelationship(doc *Document, args DropRelationshipArgs, targetOf TargetOf) (*Document, error) {
 	return edit(doc, func(d *Document) error {
 		s, err := d.source(args.Source)
 		if err != nil {
@@ -73,13 +74,17 @@ func DropRelationship(doc *Document, args DropRelationshipArgs) (*Document, erro
 		if !t.hasRelationship(args.Relationship) {
 			return fail(errcode.NotExists, "relationship %q does not exist in table %q", args.Relationship, args.Table)
 		}
-		if dependents := t.permissionsUsing(args.Relationship, s.Name); len(dependents) > 0 && !args.Cascade {
-			return dependency(dependents)
+		f := &following{source: s, document: d, targetOf: targetOf}
+		on := newDependents()
+		hit := func(table TableName, name string) bool {
+			return table == args.Table && (name == args.Relationship || name == args.Relationship+"_aggregate")
 		}
-		t.dropPermissionsUsing(args.Relationship)
-		named := func(r Relationship) bool { return r.Name == args.Relationship }
-		t.ObjectRelationships = slices.DeleteFunc(t.ObjectRelationships, named)
-		t.ArrayRelationships = slices.DeleteFunc(t.ArrayRelationships, named)
+		f.using(on, hit, hit, nil)
+		if names := on.names(s.Name); len(names) > 0 && !args.Cascade {
+			return dependency(names)
+		}
+		on.relationships[fieldKey{args.Table, args.Relationship}] = true
+		on.drop(s)
 		return nil
 	})
 }

@@ -50,8 +50,8 @@ func TestEditsMakeANewDocument(t *testing.T) {
 		"untrack with cascade":     {edit: bind(t, untrack, `{"table":"author","cascade":true}`), has: `{"table":{"schema":"public","name":"article"},"delete_permissions"`, lacks: `"author"`},
 		"object relationship":      {edit: bind(t, metadata.CreateObjectRelationship, `{"table":"article","name":"n","using":{"foreign_key_constraint_on":"n_id"}}`), has: `{"name":"n","using":{"foreign_key_constraint_on":"n_id"}}`},
 		"array relationship":       {edit: bind(t, metadata.CreateArrayRelationship, `{"table":"article","name":"n","using":{"foreign_key_constraint_on":{"table":"n","column":"x"}},"comment":"hi"}`), has: `"array_relationships":[{"name":"n","comment":"hi"`},
-		"drop relationship":        {edit: bind(t, metadata.DropRelationship, `{"table":"author","relationship":"articles"}`), has: `{"table":{"schema":"public","name":"author"}}`},
-		"drop with permissions":    {edit: bind(t, metadata.DropRelationship, `{"table":"article","relationship":"author","cascade":true}`), has: `delete_permissions`, lacks: `select_permissions`},
+		"drop relationship":        {edit: bind(t, dropRelationship, `{"table":"author","relationship":"articles"}`), has: `{"table":{"schema":"public","name":"author"}}`},
+		"drop with permissions":    {edit: bind(t, dropRelationship, `{"table":"article","relationship":"author","cascade":true}`), has: `delete_permissions`, lacks: `select_permissions`},
 		"select permission":        {edit: bind(t, metadata.CreateSelectPermission, `{"table":"author","role":"user","permission":{"columns":["id"],"filter":{}}}`), has: `"select_permissions":[{"role":"user","permission":{"columns":["id"],"filter":{}}}]`},
 		"insert permission":        {edit: bind(t, metadata.CreateInsertPermission, `{"table":"author","role":"user","permission":{"check":{}}}`), has: `"insert_permissions":[{"role":"user","permission":{"check":{}}}]`},
 		"update permission":        {edit: bind(t, metadata.CreateUpdatePermission, `{"table":"author","role":"user","permission":{"columns":"*","filter":{}}}`), has: `"update_permissions":[{"role":"user"`},
@@ -113,8 +113,8 @@ func TestEditsThatCannotBeAreRefused(t *testing.T) {
 		"relationship of no table":      {bind(t, metadata.CreateObjectRelationship, `{"table":"x","name":"n","using":{"foreign_key_constraint_on":"c"}}`), errcode.NotExists, "$.args", `table "x" does not exist in source: default`},
 		"relationship twice":            {bind(t, metadata.CreateArrayRelationship, `{"table":"article","name":"author","using":{"foreign_key_constraint_on":"c"}}`), errcode.AlreadyExists, "$.args", `field with name "author" already exists in table "article"`},
 		"relationship without a name":   {bind(t, metadata.CreateArrayRelationship, `{"table":"article","name":"","using":{"foreign_key_constraint_on":"c"}}`), errcode.ParseFailed, "$.name", `empty string not allowed`},
-		"drop no relationship":          {bind(t, metadata.DropRelationship, `{"table":"article","relationship":"x"}`), errcode.NotExists, "$.args", `relationship "x" does not exist in table "article"`},
-		"drop a used relationship":      {bind(t, metadata.DropRelationship, `{"table":"article","relationship":"author"}`), errcode.DependencyError, "$.args", `cannot drop due to the following dependent objects: permission article.user.select in source "default"`},
+		"drop no relationship":          {bind(t, dropRelationship, `{"table":"article","relationship":"x"}`), errcode.NotExists, "$.args", `relationship "x" does not exist in table "article"`},
+		"drop a used relationship":      {bind(t, dropRelationship, `{"table":"article","relationship":"author"}`), errcode.DependencyError, "$.args", `cannot drop due to the following dependent objects: permission article.user.select in source "default"`},
 		"permission twice":              {bind(t, metadata.CreateSelectPermission, strings.Replace(permission, "%", "article", 1)), errcode.AlreadyExists, "$.args", `select permission already defined on table "article" with role "user"`},
 		"permission of no table":        {bind(t, metadata.CreateUpdatePermission, strings.Replace(permission, "%", "x", 1)), errcode.NotExists, "$.args", `table "x" does not exist in source: default`},
 		"drop no permission":            {bind(t, metadata.DropUpdatePermission, `{"table":"article","role":"user"}`), errcode.NotExists, "$.args", `update permission on "article" for role "user" does not exist`},
@@ -133,7 +133,7 @@ func TestEditsThatCannotBeAreRefused(t *testing.T) {
 		"drop what is not allowed":      {bind(t, dropFromAllowlist, `{"collection":"x"}`), errcode.NotExists, "$.args", `collection "x" doesn't exist in the allowlist`},
 		"a limit below 0":               {bind(t, metadata.SetAPILimits, `{"rate_limit":{"global":{"max_reqs_per_min":-1}}}`), errcode.ParseFailed, "$.rate_limit.global.max_reqs_per_min", `expected a number not below 0`},
 		"limits by something else":      {bind(t, metadata.SetAPILimits, `{"rate_limit":{"global":{"max_reqs_per_min":1,"unique_params":["user"]}}}`), errcode.ParseFailed, "$.rate_limit.global.unique_params[0]", `expected a session variable`},
-		"an unknown relationship table": {bind(t, metadata.DropRelationship, `{"table":"x","relationship":"y"}`), errcode.NotExists, "$.args", `table "x" does not exist`},
+		"an unknown relationship table": {bind(t, dropRelationship, `{"table":"x","relationship":"y"}`), errcode.NotExists, "$.args", `table "x" does not exist`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,4 +156,8 @@ func TestEditsThatCannotBeAreRefused(t *testing.T) {
 
 func dropFromAllowlist(doc *metadata.Document, args metadata.AllowlistEntry) (*metadata.Document, error) {
 	return metadata.DropCollectionFromAllowlist(doc, args.Collection)
+}
+
+func dropRelationship(doc *metadata.Document, args metadata.DropRelationshipArgs) (*metadata.Document, error) {
+	return metadata.DropRelationship(doc, args, nil)
 }

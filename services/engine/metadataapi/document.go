@@ -3,25 +3,23 @@ package metadataapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
 
 	"tenantry/api/errcode"
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
-	"tenantry/tenants/model"
 )
 
 // exportMetadata answers the bare document, or with its version (version 2).
-func exportMetadata(ctx context.Context, c call) (any, error) {
-	now, err := c.api.Revisions.Current(ctx, c.project.ID)
+func exportMetadata(_ context.Context, c call) (any, error) {
+	text, err := metadata.Encode(c.work.Document())
 	if err != nil {
 		return nil, err
 	}
-	text, err := metadata.Encode(now.Document)
-	if err != nil {
-		return nil, err
-	}
-	if c.Version == 2 {
-		return map[string]any{"resource_version": now.ResourceVersion, "metadata": json.RawMessage(text)}, nil
+	if c.second() {
+		return map[string]any{"resource_version": c.work.ResourceVersion(), "metadata": json.RawMessage(text)}, nil
 	}
 	return json.RawMessage(text), nil
 }
@@ -35,41 +33,56 @@ type replaceArgs struct {
 }
 
 // replaceMetadata takes the bare document, or {metadata, allow_inconsistent…}.
+// It makes a new version even of an equal document.
 func replaceMetadata(ctx context.Context, c call) (any, error) {
-	args := replaceArgs{Metadata: c.Args}
+	args, at := replaceArgs{Metadata: c.Args}, "$.args"
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(c.Args, &keys); err != nil {
-		return nil, errcode.New(errcode.ParseFailed, "expected a metadata document").At("$.args")
+		return nil, errcode.New(errcode.ParseFailed, "expected a metadata document").At(at)
 	}
 	if _, second := keys["metadata"]; second {
 		var err error
 		if args, err = decodeArgs[replaceArgs](c); err != nil {
 			return nil, err
 		}
+		at += ".metadata"
 	}
 	doc, err := metadata.Decode(args.Metadata)
 	if err != nil {
+		return nil, placed(err, at)
+	}
+	if err := c.work.Read(ctx, true); err != nil {
 		return nil, err
 	}
-	out, err := c.apply(ctx, revision.Change{
-		Metadata: func(*metadata.Document) (*metadata.Document, error) { return doc, nil },
-		Whole:    true, AllowInconsistent: args.AllowInconsistent, Introspect: true,
-	})
+	err = c.work.Edit(ctx, func(*metadata.Document) (*metadata.Document, error) { return doc, nil },
+		revision.Judge{Whole: true, Allow: args.AllowInconsistent})
 	if err != nil {
 		return nil, err
 	}
-	if c.Version != 2 {
+	c.work.Bump()
+	if !c.second() {
 		return success, nil
 	}
-	return map[string]any{"is_consistent": len(out.Inconsistencies) == 0, "inconsistent_objects": list(out.Inconsistencies)}, nil
+	found := c.work.Inconsistencies()
+	return map[string]any{"is_consistent": len(found) == 0, "inconsistent_objects": list(found)}, nil
+}
+
+// placed puts the problems of a part of the body in their place.
+func placed(err error, at string) error {
+	var decode *metadata.DecodeError
+	if !errors.As(err, &decode) {
+		return err
+	}
+	moved := &metadata.DecodeError{}
+	for _, p := range decode.Problems {
+		moved.Problems = append(moved.Problems, metadata.Problem{Path: at + strings.TrimPrefix(p.Path, "$"), Message: p.Message})
+	}
+	return moved
 }
 
 func clearMetadata(ctx context.Context, c call) (any, error) {
-	_, err := c.apply(ctx, revision.Change{
-		Metadata:          func(doc *metadata.Document) (*metadata.Document, error) { return metadata.Clear(doc), nil },
-		AllowInconsistent: true,
-	})
-	return success, err
+	return success, c.work.Edit(ctx, func(doc *metadata.Document) (*metadata.Document, error) { return metadata.Clear(doc), nil },
+		revision.Judge{Allow: true})
 }
 
 // reloadArgs are accepted for the tools that send them; a reload always reads
@@ -84,56 +97,69 @@ func reloadMetadata(ctx context.Context, c call) (any, error) {
 	if _, err := decodeArgs[reloadArgs](c); err != nil {
 		return nil, err
 	}
-	out, err := c.apply(ctx, revision.Change{Bump: true, Introspect: true, AllowInconsistent: true})
-	if err != nil {
+	if err := c.work.Read(ctx, true); err != nil {
 		return nil, err
 	}
-	answer := map[string]any{"message": "success", "is_consistent": len(out.Inconsistencies) == 0}
-	if len(out.Inconsistencies) > 0 {
-		answer["inconsistent_objects"] = list(out.Inconsistencies)
+	c.work.Bump()
+	found := c.work.Inconsistencies()
+	answer := map[string]any{"message": "success", "is_consistent": len(found) == 0}
+	if len(found) > 0 {
+		answer["inconsistent_objects"] = list(found)
 	}
 	return answer, nil
 }
 
-func getInconsistent(ctx context.Context, c call) (any, error) {
-	now, err := c.api.Revisions.Current(ctx, c.project.ID)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"is_consistent": len(now.Inconsistencies) == 0, "inconsistent_objects": list(now.Inconsistencies)}, nil
+func getInconsistent(_ context.Context, c call) (any, error) {
+	found := c.work.Inconsistencies()
+	return map[string]any{"is_consistent": len(found) == 0, "inconsistent_objects": list(found)}, nil
 }
 
-// list is never null in JSON.
-func list(objects []model.Inconsistency) []model.Inconsistency {
-	if objects == nil {
-		return []model.Inconsistency{}
+// dropRounds bounds how often what is left is looked at: dropping an object can
+// leave another without what it needs.
+const dropRounds = 50
+
+// dropInconsistent removes what does not resolve until all that is left does.
+func dropInconsistent(ctx context.Context, c call) (any, error) {
+	for range dropRounds {
+		found := c.work.Inconsistencies()
+		if len(found) == 0 {
+			return success, nil
+		}
+		pointers := make([]string, len(found))
+		for i := range found {
+			pointers[i] = found[i].Pointer
+		}
+		err := c.work.Edit(ctx, func(doc *metadata.Document) (*metadata.Document, error) { return metadata.DropAt(doc, pointers) },
+			revision.Judge{Allow: true})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return objects
+	return nil, fmt.Errorf("inconsistent objects remain after %d rounds of dropping", dropRounds)
 }
 
-// untrackTable needs the model, which knows where a foreign key leads.
-func untrackTable(ctx context.Context, c call) (any, error) {
-	args, err := decodeArgs[metadata.UntrackTableArgs](c)
-	if err != nil {
-		return nil, err
-	}
-	now, err := c.api.Revisions.Current(ctx, c.project.ID)
-	if err != nil {
-		return nil, err
-	}
-	targetOf := func(source string, table metadata.TableName, relationship string) (metadata.TableName, bool) {
-		t, ok := now.Model.Tracked(source, table)
-		if !ok {
-			return metadata.TableName{}, false
+// dumpState shows what the engine has made of the metadata, for people who look
+// for a mistake.
+func dumpState(_ context.Context, c call) (any, error) {
+	m := c.work.Model()
+	tables := map[string]any{}
+	for _, t := range m.Tables {
+		columns := make([]string, len(t.Columns))
+		for i, col := range t.Columns {
+			columns[i] = col.Name
 		}
-		r, ok := t.Relationship(relationship)
-		if !ok {
-			return metadata.TableName{}, false
+		relationships := map[string]string{}
+		for _, r := range t.Relationships {
+			relationships[r.Name] = r.Target.Name.String()
 		}
-		return metadata.TableName{Schema: r.Target.Name.Schema, Name: r.Target.Name.Name}, true
+		tables[t.Source+"."+t.Name.String()] = map[string]any{"type": t.Type, "columns": columns, "relationships": relationships}
 	}
-	_, err = c.apply(ctx, revision.Change{Metadata: func(doc *metadata.Document) (*metadata.Document, error) {
-		return metadata.UntrackTable(doc, args, targetOf)
-	}})
-	return success, err
+	actions := make([]string, len(m.Actions))
+	for i, a := range m.Actions {
+		actions[i] = a.Name
+	}
+	return map[string]any{
+		"resource_version": c.work.ResourceVersion(), "tables": tables, "actions": actions, "roles": m.Roles,
+		"inconsistent_objects": list(c.work.Inconsistencies()), "warnings": list(m.Warnings),
+	}, nil
 }

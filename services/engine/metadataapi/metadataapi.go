@@ -2,13 +2,15 @@
 // /v2/query and /v1/query. A command is an edit of the metadata document, made
 // through services/revision, or SQL on the project's database. The router has
 // authenticated the caller as admin before.
+//
+// All commands of one request are one piece of work: a bulk is one chain of
+// edits with one commit.
 package metadataapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 
 	"tenantry/api/errcode"
@@ -16,6 +18,7 @@ import (
 	"tenantry/services/revision"
 	"tenantry/tenants"
 	"tenantry/tenants/metadata"
+	"tenantry/tenants/model"
 	"tenantry/tenants/store"
 )
 
@@ -31,8 +34,8 @@ const (
 
 // Revisions is what the commands need of services/revision.
 type Revisions interface {
-	Apply(ctx context.Context, project string, c revision.Change) (revision.Outcome, error)
-	Current(ctx context.Context, project string) (revision.Outcome, error)
+	Revise(ctx context.Context, project string, c revision.Change, f func(ctx context.Context, w *revision.Work) error) (revision.Outcome, error)
+	View(ctx context.Context, project string) (*revision.Work, error)
 }
 
 // API runs commands.
@@ -46,7 +49,7 @@ type API struct {
 type envelope struct {
 	Type            string          `json:"type"`
 	Args            json.RawMessage `json:"args,omitempty"`
-	Version         int             `json:"version,omitempty"`
+	Version         *int            `json:"version,omitempty"`
 	ResourceVersion int64           `json:"resource_version,omitempty"`
 }
 
@@ -56,11 +59,17 @@ type call struct {
 	endpoint Endpoint
 	project  tenants.Project
 	author   revision.Author
+	work     *revision.Work
 	envelope
 }
 
-// command runs a call; the answer is encoded as JSON.
-type command func(ctx context.Context, c call) (any, error)
+// command is what a name stands for.
+type command struct {
+	// run answers; what it answers is encoded as JSON.
+	run func(ctx context.Context, c call) (any, error)
+	// reads is true for a command that changes nothing.
+	reads bool
+}
 
 // success is the answer of a command that has none of its own.
 var success = map[string]string{"message": "success"}
@@ -69,153 +78,120 @@ var success = map[string]string{"message": "success"}
 // Errors are *errcode.Error with a path into the body.
 func (a *API) Run(ctx context.Context, endpoint Endpoint, project tenants.Project, author revision.Author, body []byte) ([]byte, string, error) {
 	c := call{api: a, endpoint: endpoint, project: project, author: author}
-	if err := metadata.DecodeInto(body, &c.envelope); err != nil {
+	if err := c.read(body); err != nil {
 		return nil, "", err
 	}
-	answer, err := c.run(ctx)
+	answer, err := c.start(ctx)
 	if err != nil {
 		return nil, c.Type, public(err)
 	}
-	text, err := json.Marshal(answer)
+	text, err := encode(answer)
 	return text, c.Type, err
 }
 
-func (c call) run(ctx context.Context) (any, error) {
-	run, ok := commands(c.endpoint)[strings.TrimPrefix(c.Type, "pg_")]
-	if !ok {
-		return nil, errcode.New(errcode.ParseFailed, "unknown command %q", c.Type).At("$.type")
+// encode leaves <, > and & as they are: the metadata holds SQL and GraphQL.
+func encode(answer any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(answer)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// read reads a command's envelope.
+func (c *call) read(body []byte) error {
+	body = bytes.TrimSpace(body)
+	switch {
+	case !json.Valid(body):
+		return errcode.New(errcode.InvalidJSON, "the body is not valid JSON").At("$")
+	case body[0] != '{':
+		return errcode.New(errcode.ParseFailed, "parsing Object failed, expected Object, but encountered %s", kindOf(body)).At("$")
+	}
+	if err := metadata.DecodeInto(body, &c.envelope); err != nil {
+		return err
+	}
+	if c.Version != nil && *c.Version != 1 && *c.Version != 2 {
+		return errcode.New(errcode.ParseFailed, "expected 1 or 2, encountered %d", *c.Version).At("$.version")
 	}
 	if len(c.Args) == 0 {
 		c.Args = json.RawMessage("{}")
 	}
-	return run(ctx, c)
+	return nil
 }
 
-// commands are those of an endpoint, by name without the prefix pg_. The legacy
-// endpoint takes all of them.
-func commands(e Endpoint) map[string]command {
-	switch e {
-	case Metadata:
-		return metadataCommands
-	case Query:
-		return queryCommands
+// kindOf names a JSON value as the dialect's messages do.
+func kindOf(body []byte) string {
+	switch body[0] {
+	case '[':
+		return "Array"
+	case '"':
+		return "String"
+	case 't', 'f':
+		return "Boolean"
+	case 'n':
+		return "Null"
 	}
-	return allCommands
+	return "Number"
 }
 
-var metadataCommands, queryCommands, allCommands map[string]command
+// second reports whether the command asks for its second form.
+func (c call) second() bool { return c.Version != nil && *c.Version == 2 }
 
-func init() { // literals would refer to themselves through bulk
-	queryCommands = map[string]command{"run_sql": runSQL, "bulk": bulk}
-	metadataCommands = map[string]command{
-		"bulk": bulk, "export_metadata": exportMetadata, "replace_metadata": replaceMetadata, "clear_metadata": clearMetadata,
-		"get_inconsistent_metadata":  getInconsistent,
-		"reload_metadata":            reloadMetadata,
-		"track_table":                trackTable,
-		"untrack_table":              untrackTable,
-		"create_object_relationship": edit(metadata.CreateObjectRelationship),
-		"create_array_relationship":  edit(metadata.CreateArrayRelationship),
-		"drop_relationship":          edit(metadata.DropRelationship),
-		"create_select_permission":   edit(metadata.CreateSelectPermission),
-		"create_insert_permission":   edit(metadata.CreateInsertPermission),
-		"create_update_permission":   edit(metadata.CreateUpdatePermission),
-		"create_delete_permission":   edit(metadata.CreateDeletePermission),
-		"drop_select_permission":     edit(metadata.DropSelectPermission),
-		"drop_insert_permission":     edit(metadata.DropInsertPermission),
-		"drop_update_permission":     edit(metadata.DropUpdatePermission),
-		"drop_delete_permission":     edit(metadata.DropDeletePermission),
-		"create_action":              edit(metadata.CreateAction),
-		"update_action":              edit(metadata.UpdateAction),
-		"create_action_permission":   edit(metadata.CreateActionPermission),
-		"drop_action_permission":     edit(metadata.DropActionPermission),
-		"set_custom_types":           edit(metadata.SetCustomTypes),
+// name is the command without what names its kind of source.
+func (c call) name() string { return strings.TrimPrefix(c.Type, "pg_") }
+
+func (c call) find() (command, error) {
+	name := c.name()
+	if found, ok := commands(c.endpoint)[name]; ok {
+		return found, nil
 	}
-	allCommands = map[string]command{}
-	for _, set := range []map[string]command{metadataCommands, queryCommands} {
-		for name, run := range set {
-			allCommands[name] = run
-		}
+	if what, ok := unsupported(name); ok {
+		return command{}, errcode.New(errcode.NotSupported, "%s are not supported by this version: %q", what, c.Type).At("$.type")
 	}
+	return command{}, errcode.New(errcode.ParseFailed, "unknown command %q", c.Type).At("$.type")
 }
 
-// apply makes a change in the name of the call.
-func (c call) apply(ctx context.Context, change revision.Change) (revision.Outcome, error) {
-	change.Author, change.Action, change.Target = c.author, "metadata."+strings.TrimPrefix(c.Type, "pg_"), c.project.Slug
-	change.ExpectVersion = c.ResourceVersion
-	return c.api.Revisions.Apply(ctx, c.project.ID, change)
-}
-
-// edit makes a command of a pure edit.
-func edit[A any](f func(*metadata.Document, A) (*metadata.Document, error)) command {
-	return func(ctx context.Context, c call) (any, error) {
-		args, err := decodeArgs[A](c)
-		if err != nil {
+// start runs a request's outermost command.
+func (c call) start(ctx context.Context) (answer any, err error) {
+	found, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	if found.reads {
+		if c.work, err = c.api.Revisions.View(ctx, c.project.ID); err != nil {
 			return nil, err
 		}
-		_, err = c.apply(ctx, revision.Change{Metadata: func(doc *metadata.Document) (*metadata.Document, error) { return f(doc, args) }})
-		return success, err
+		return found.run(ctx, c)
 	}
+	change := revision.Change{Author: c.author, Action: "metadata." + c.name(), Target: c.project.Slug, ExpectVersion: c.ResourceVersion}
+	_, err = c.api.Revisions.Revise(ctx, c.project.ID, change, func(ctx context.Context, w *revision.Work) error {
+		c.work = w
+		answer, err = found.run(ctx, c)
+		return err
+	})
+	return answer, err
 }
 
-// decodeArgs reads the arguments strictly; paths begin at $.args.
+// edit makes one step of the work; object names what it is about.
+func (c call) edit(ctx context.Context, object string, f func(*metadata.Document) (*metadata.Document, error)) error {
+	return c.work.Edit(ctx, f, revision.Judge{Object: object})
+}
+
+// targetOf knows where the relationships lead by now.
+func (c call) targetOf() metadata.TargetOf { return c.work.Model().TargetOf }
+
+// decodeArgs reads the arguments strictly; paths begin at the arguments, as the
+// dialect's do.
 func decodeArgs[A any](c call) (A, error) {
 	var args A
 	err := metadata.DecodeInto(c.Args, &args)
-	var decode *metadata.DecodeError
-	if errors.As(err, &decode) {
-		for i := range decode.Problems {
-			decode.Problems[i].Path = "$.args" + strings.TrimPrefix(decode.Problems[i].Path, "$")
-		}
-	}
 	return args, err
 }
 
-// bulk runs commands one after the other; the first that fails ends it, and the
-// path says which.
-func bulk(ctx context.Context, c call) (any, error) {
-	var list []json.RawMessage
-	if err := json.Unmarshal(c.Args, &list); err != nil {
-		return nil, errcode.New(errcode.ParseFailed, "expected a list of commands").At("$.args")
+// list is never null in JSON.
+func list(objects []model.Inconsistency) []model.Inconsistency {
+	if objects == nil {
+		return []model.Inconsistency{}
 	}
-	answers := make([]any, 0, len(list))
-	for i, body := range list {
-		one := call{api: c.api, endpoint: c.endpoint, project: c.project, author: c.author}
-		err := metadata.DecodeInto(body, &one.envelope)
-		var answer any
-		if err == nil {
-			answer, err = one.run(ctx)
-		}
-		if err != nil {
-			e := errcode.From(public(err))
-			return nil, e.At(fmt.Sprintf("$.args[%d]", i) + strings.TrimPrefix(e.Path, "$"))
-		}
-		answers = append(answers, answer)
-	}
-	return answers, nil
-}
-
-// public turns what the revision service says into the dialect's errors.
-func public(err error) error {
-	var inconsistent *revision.Inconsistent
-	if !errors.As(err, &inconsistent) {
-		return err
-	}
-	message := "cannot continue due to inconsistent metadata"
-	if len(inconsistent.Objects) == 1 {
-		message = inconsistent.Objects[0].Reason
-	}
-	return errcode.New(inconsistentCode(inconsistent), "%s", message).At("$.args").WithInternal(inconsistent.Objects)
-}
-
-// inconsistentCode names what the one object that does not resolve lacks;
-// several are a matter of configuration.
-func inconsistentCode(e *revision.Inconsistent) errcode.Code {
-	if len(e.Objects) == 1 {
-		switch e.Objects[0].Type {
-		case "table", "object_relation", "array_relation":
-			return errcode.NotExists
-		}
-		return errcode.ConstraintError
-	}
-	return errcode.InvalidConfiguration
+	return objects
 }

@@ -4,16 +4,27 @@ import (
 	"context"
 	"errors"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tenantry/api/errcode"
 )
 
-// Script runs SQL text of the project's own developers, several statements at
-// once, in one transaction unless plain. The result is that of the last
-// statement: names first, then rows as text, NULL as "NULL"; nil if it yields
-// none. Errors carry what Postgres said, because the author is an admin.
-func (s *Source) Script(ctx context.Context, sql string, readOnly, plain bool) ([][]string, error) {
+// Script is SQL text of the project's own developers, several statements at once.
+type Script struct {
+	SQL      string
+	ReadOnly bool
+	// Plain runs the statements outside of a transaction.
+	Plain bool
+	// Before and After look at the database on the script's connection, in its
+	// transaction: an error of theirs rolls it back. Either may be nil.
+	Before, After func(ctx context.Context, conn *pgx.Conn) error
+}
+
+// Script runs a script in one transaction unless it is plain. The result is that
+// of the last statement: names first, then rows as text, NULL as "NULL"; nil if it
+// yields none. Errors carry what Postgres said, because the author is an admin.
+func (s *Source) Script(ctx context.Context, script Script) ([][]string, error) {
 	p, err := s.pool.open(ctx)
 	if err != nil {
 		return nil, mapError(ctx, err)
@@ -23,31 +34,56 @@ func (s *Source) Script(ctx context.Context, sql string, readOnly, plain bool) (
 		return nil, mapError(ctx, err)
 	}
 	defer held.Release()
-	conn := held.Conn().PgConn()
+	conn := held.Conn()
 	// What a script leaves set (search_path, role, timeouts, an open transaction)
 	// must not reach the next request, so its connection is not used again.
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if plain {
-		return script(ctx, conn, sql)
+	if !script.Plain {
+		begin := "BEGIN"
+		if script.ReadOnly {
+			begin = "BEGIN READ ONLY"
+		}
+		if _, err := conn.PgConn().Exec(ctx, begin).ReadAll(); err != nil {
+			return nil, mapError(ctx, err)
+		}
 	}
-	begin := "BEGIN"
-	if readOnly {
-		begin = "BEGIN READ ONLY"
+	if script.Before != nil {
+		if err := script.Before(ctx, conn); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := conn.Exec(ctx, begin).ReadAll(); err != nil {
-		return nil, mapError(ctx, err)
-	}
-	rows, err := script(ctx, conn, sql)
+	rows, err := run(ctx, conn.PgConn(), script.SQL)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, "COMMIT").ReadAll(); err != nil {
-		return nil, scriptError(ctx, err, sql)
-	}
-	return rows, nil
+	return rows, finish(ctx, conn, script)
 }
 
-func script(ctx context.Context, conn *pgconn.PgConn, sql string) ([][]string, error) {
+// idle is the status of a connection without a transaction.
+const idle = 'I'
+
+// finish looks at what the script did and commits it, unless it has done so
+// itself.
+func finish(ctx context.Context, conn *pgx.Conn, script Script) error {
+	if script.After != nil {
+		// Whoever the script has become, and whatever it has set.
+		if _, err := conn.PgConn().Exec(ctx, "RESET ROLE; RESET search_path; RESET statement_timeout").ReadAll(); err != nil {
+			return scriptError(ctx, err, script.SQL)
+		}
+		if err := script.After(ctx, conn); err != nil {
+			return err
+		}
+	}
+	if conn.PgConn().TxStatus() == idle {
+		return nil
+	}
+	if _, err := conn.PgConn().Exec(ctx, "COMMIT").ReadAll(); err != nil {
+		return scriptError(ctx, err, script.SQL)
+	}
+	return nil
+}
+
+func run(ctx context.Context, conn *pgconn.PgConn, sql string) ([][]string, error) {
 	results, err := conn.Exec(ctx, sql).ReadAll()
 	if err != nil {
 		return nil, scriptError(ctx, err, sql)
