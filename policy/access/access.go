@@ -5,6 +5,8 @@
 package access
 
 import (
+	"slices"
+
 	"tenantry/policy/filter"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/model"
@@ -22,6 +24,14 @@ type Role struct {
 	// Admin is true for the role without restrictions.
 	Admin  bool
 	tables map[*model.Table]*Table
+	// members are all roles that an inherited role unites, over all levels.
+	members map[string]bool
+}
+
+// Includes reports whether what is permitted to the role name is permitted to r:
+// r is that role or inherits from it. Admin includes every role.
+func (r *Role) Includes(name string) bool {
+	return r.Admin || r.Name == name || r.members[name]
 }
 
 // Table returns what the role may do with a table; never nil, and empty when
@@ -35,15 +45,7 @@ func (r *Role) Table(t *model.Table) *Table {
 
 // Action reports whether the role may call an action.
 func (r *Role) Action(a *model.Action) bool {
-	if r.Admin {
-		return true
-	}
-	for _, name := range a.Roles {
-		if name == r.Name {
-			return true
-		}
-	}
-	return false
+	return r.Admin || slices.ContainsFunc(a.Roles, r.Includes)
 }
 
 // Table is what a role may do with one table; nil means not at all.
@@ -52,6 +54,8 @@ type Table struct {
 	Insert *Insert
 	Update *Update
 	Delete *Delete
+	// ambiguous are what an inherited role lacks because its members disagree.
+	ambiguous struct{ insert, update, delete bool }
 }
 
 // Select is a role's permission to read.
@@ -61,12 +65,36 @@ type Select struct {
 	// Limit on rows at every level; 0 means none.
 	Limit        int
 	Aggregations bool
-	// Roots says which root fields exist.
-	Roots RootFields
+	// Roots says which root fields of queries exist, SubscriptionRoots which of
+	// subscriptions.
+	Roots, SubscriptionRoots RootFields
+	// cells say what is seen of a column that is not shown as it is in every row.
+	cells map[string][]filter.Case
+	// granted are the root fields that the permission lists, whether or not the
+	// role can have them.
+	granted, grantedSubscription RootFields
 }
 
-// RootFields says which of the query root fields of a table a role sees.
-type RootFields struct{ Select, SelectByPK, SelectAggregate bool }
+// Cases say what is seen of a column, in the order in which they count; nil when
+// it is shown as it is in every row that Filter lets pass.
+func (s *Select) Cases(c *model.Column) []filter.Case { return s.cells[c.StoredName()] }
+
+// Nullable reports whether the role can find null in a column.
+func (s *Select) Nullable(c *model.Column) bool {
+	if c.Nullable {
+		return true
+	}
+	cases := s.Cases(c)
+	if len(cases) == 0 {
+		return false
+	}
+	last := cases[len(cases)-1]
+	return !filter.IsTrue(last.When) || slices.ContainsFunc(cases, func(one filter.Case) bool { return one.Mask == filter.Hidden })
+}
+
+// RootFields says which of the root fields of a table a role sees; only
+// subscriptions have SelectStream.
+type RootFields struct{ Select, SelectByPK, SelectAggregate, SelectStream bool }
 
 // Insert is a role's permission to insert.
 type Insert struct {

@@ -20,10 +20,11 @@ func Build(m *model.Model) (*Access, []model.Inconsistency) {
 	for _, name := range m.Roles {
 		b.access.roles[name] = &Role{Name: name, tables: map[*model.Table]*Table{}}
 	}
-	for _, t := range m.Tables {
+	for _, t := range m.RowTypes() {
 		b.access.admin.tables[t] = adminTable(t)
 		b.table(t)
 	}
+	b.inherit()
 	return b.access, b.inconsistencies
 }
 
@@ -51,9 +52,11 @@ type builder struct {
 // adminTable is everything that can be done with a table.
 func adminTable(t *model.Table) *Table {
 	all := &Table{Select: &Select{
-		Columns: columnSet(t.Columns), Filter: filter.True, Aggregations: true,
-		Roots: RootFields{Select: true, SelectByPK: len(t.PrimaryKey) > 0, SelectAggregate: true},
+		Columns: withComputed(t), Filter: filter.True, Aggregations: t.Logical == nil,
+		granted:             RootFields{Select: true, SelectByPK: true, SelectAggregate: true},
+		grantedSubscription: allRoots,
 	}}
+	all.Select.roots(t)
 	if t.Insertable {
 		all.Insert = &Insert{Columns: writable(t), Check: filter.True}
 	}
@@ -151,20 +154,11 @@ func (c *compiler) selectRule(p metadata.SelectRule) *Select {
 			c.fail("limit", "expected a number above 0")
 		}
 	}
-	if len(p.ComputedFields) > 0 {
-		c.fail("computed_fields", "computed fields are not supported by this version")
-	}
-	allowed := func(root string) bool {
-		return p.QueryRootFields == nil || slices.Contains(*p.QueryRootFields, root)
-	}
-	s.Roots = RootFields{
-		Select:          allowed("select"),
-		SelectByPK:      allowed("select_by_pk") && len(c.table.PrimaryKey) > 0,
-		SelectAggregate: allowed("select_aggregate") && p.AllowAggregations,
-	}
-	for _, key := range c.table.PrimaryKey {
-		s.Roots.SelectByPK = s.Roots.SelectByPK && s.Columns.Has(key)
-	}
+	c.computedFields(s, p.ComputedFields)
+	s.cells = c.masks(p.Masks, s.Columns)
+	s.granted, s.grantedSubscription = rootFields(p.QueryRootFields), rootFields(p.SubscriptionRootFields)
+	s.granted.SelectStream = false
+	s.roots(c.table)
 	return s
 }
 
@@ -229,11 +223,11 @@ func (c *compiler) guard(v *metadata.InputValidation, most int) Guard {
 // columns resolves a list of columns by their database names.
 func (c *compiler) columns(list metadata.Columns, all []*model.Column) ColumnSet {
 	if list.All {
-		return columnSet(all)
+		return withMembers(c.table, columnSet(all))
 	}
 	set := ColumnSet{}
 	for _, name := range list.List {
-		if _, ok := c.table.Stored(name); !ok {
+		if _, ok := c.table.Stored(name); !ok && !hasMember(c.table, name) {
 			c.fail("columns", "column %q does not exist in %s", name, c.where())
 		}
 		set[name] = true

@@ -84,9 +84,14 @@ func (s scope) member(key string, value any, path string) filter.Expr {
 		return filter.Not{Of: s.expression(value, path)}
 	case "_exists", "$exists":
 		return s.exists(value, path)
+	case "_session":
+		return s.sessionCondition(value, path)
 	}
 	if column, ok := s.table.Stored(key); ok {
 		return s.column(column, value, path)
+	}
+	if f, ok := s.table.Computed(key); ok {
+		return s.computed(f, value, path)
 	}
 	if r, ok := s.table.Relationship(key); ok {
 		e := filter.Exists{Table: r.Target.Name}

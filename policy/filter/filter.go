@@ -41,6 +41,8 @@ type IsNull struct {
 // pairs, Table is not joined (_exists).
 type Exists struct {
 	Table catalog.Name
+	// From, when set, yields the rows instead of the table.
+	From  *Function
 	On    []Pair
 	Where Expr
 }
@@ -48,17 +50,24 @@ type Exists struct {
 // Guard is a truth value known when the request is bound, not a fact of the row.
 type Guard struct{ Param Param }
 
+// Predicate is a function of an extension that is true or false.
+type Predicate struct {
+	Schema, Function string
+	Arguments        []Operand
+}
+
 // Pair is Outer = Inner; database names.
 type Pair struct{ Outer, Inner string }
 
-func (And) expr()     {}
-func (Or) expr()      {}
-func (Not) expr()     {}
-func (NotTrue) expr() {}
-func (Compare) expr() {}
-func (IsNull) expr()  {}
-func (Exists) expr()  {}
-func (Guard) expr()   {}
+func (And) expr()       {}
+func (Or) expr()        {}
+func (Not) expr()       {}
+func (NotTrue) expr()   {}
+func (Compare) expr()   {}
+func (IsNull) expr()    {}
+func (Exists) expr()    {}
+func (Guard) expr()     {}
+func (Predicate) expr() {}
 
 // True and False are the constants.
 var (
@@ -103,6 +112,10 @@ type Column struct {
 	Type catalog.TypeRef
 	// Up says whose row: 0 is the innermost Exists' row, 1 the one around it.
 	Up int
+	// Cases, when there are any, say what is seen of the column.
+	Cases []Case
+	// Of, when set, computes the value: Name is then no column's.
+	Of *Function
 }
 
 // Param is a value that is bound when the request runs; never part of SQL text.
@@ -113,14 +126,39 @@ type Param struct {
 	Name string
 	// Path leads into a GraphQL variable's value: string keys and int indexes.
 	Path []any
+	// JSONPath reads a text such as $.a[0] as the path of a json value: an array
+	// of text.
+	JSONPath bool
 	// Items make up an array whose elements come from different places.
 	Items []Param
 	// Type that Postgres is told to read the value as.
 	Type catalog.TypeRef
 }
 
-func (Column) operand() {}
-func (Param) operand()  {}
+// Aggregate is a function over the rows of Table that fulfil Where and all
+// pairs, as in Exists.
+type Aggregate struct {
+	Table catalog.Name
+	On    []Pair
+	Where Expr
+	// Function is count, bool_and or bool_or.
+	Function string
+	Distinct bool
+	// Columns that the function is over; none counts rows.
+	Columns []Column
+	Type    catalog.TypeRef
+}
+
+// Cast is an operand read as another type.
+type Cast struct {
+	Of Operand
+	To catalog.TypeRef
+}
+
+func (Aggregate) operand() {}
+func (Cast) operand()      {}
+func (Column) operand()    {}
+func (Param) operand()     {}
 
 // Origin says where a parameter's value comes from.
 type Origin uint8
@@ -140,6 +178,8 @@ const (
 	Null
 	// Array: the Items, as one array.
 	Array
+	// SessionObject: all session variables, as a JSON object.
+	SessionObject
 )
 
 // Op is a comparison operator of the dialect, without its leading underscore.
@@ -170,4 +210,12 @@ const (
 	HasKey      Op = "has_key"
 	HasKeysAny  Op = "has_keys_any"
 	HasKeysAll  Op = "has_keys_all"
+	// Of ltree.
+	Ancestor        Op = "ancestor"
+	AncestorAny     Op = "ancestor_any"
+	Descendant      Op = "descendant"
+	DescendantAny   Op = "descendant_any"
+	Matches         Op = "matches"
+	MatchesAny      Op = "matches_any"
+	MatchesFulltext Op = "matches_fulltext"
 )

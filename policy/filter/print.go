@@ -49,6 +49,15 @@ func (p *printer) expr(e Expr) {
 		p.exists(e)
 	case Guard:
 		p.param(e.Param)
+	case Predicate:
+		p.WriteString(e.Function + "(")
+		for i, a := range e.Arguments {
+			if i > 0 {
+				p.WriteString(", ")
+			}
+			p.operand(a)
+		}
+		p.WriteString(")")
 	default:
 		fmt.Fprintf(p, "%#v", e)
 	}
@@ -70,7 +79,12 @@ func (p *printer) list(all []Expr, between, none string) {
 }
 
 func (p *printer) exists(e Exists) {
-	p.WriteString("EXISTS (" + quoted(e.Table.Schema) + "." + quoted(e.Table.Name))
+	p.WriteString("EXISTS (")
+	if e.From != nil {
+		p.function(e.From)
+	} else {
+		p.WriteString(quoted(e.Table.Schema) + "." + quoted(e.Table.Name))
+	}
 	for i, pair := range e.On {
 		if i == 0 {
 			p.WriteString(" ON ")
@@ -91,12 +105,55 @@ func (p *printer) operand(o Operand) {
 		if o.Up > 0 {
 			p.WriteString(".")
 		}
+		if o.Of != nil {
+			p.function(o.Of)
+			return
+		}
+		if len(o.Cases) > 0 {
+			p.cases(o)
+			return
+		}
 		p.WriteString(quoted(o.Name))
 	case Param:
 		p.param(o)
+	case Cast:
+		p.operand(o.Of)
+		p.WriteString("::" + typeString(o.To))
+	case Aggregate:
+		p.aggregate(o)
 	default:
 		fmt.Fprintf(p, "%#v", o)
 	}
+}
+
+func (p *printer) cases(c Column) {
+	p.WriteString("CASE")
+	for _, one := range c.Cases {
+		p.WriteString(" WHEN ")
+		p.expr(one.When)
+		p.WriteString(" THEN ")
+		if one.Mask != Plain {
+			p.WriteString(one.Mask.String() + " of ")
+		}
+		p.WriteString(quoted(c.Name))
+	}
+	p.WriteString(" END")
+}
+
+func (p *printer) aggregate(a Aggregate) {
+	p.WriteString(a.Function + "(")
+	if a.Distinct {
+		p.WriteString("DISTINCT ")
+	}
+	for i, c := range a.Columns {
+		if i > 0 {
+			p.WriteString(", ")
+		}
+		p.operand(c)
+	}
+	p.WriteString(" OF ")
+	p.exists(Exists{Table: a.Table, On: a.On, Where: a.Where})
+	p.WriteString(")")
 }
 
 func (p *printer) param(v Param) {
@@ -114,6 +171,8 @@ func (p *printer) param(v Param) {
 		p.WriteString("late(" + v.Name + ")")
 	case Null:
 		p.WriteString("null")
+	case SessionObject:
+		p.WriteString("session")
 	}
 	p.WriteString("::" + typeString(v.Type))
 }

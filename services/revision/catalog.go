@@ -23,7 +23,7 @@ func (s *Service) introspect(ctx context.Context, d *draft, again bool) error {
 	moved := !d.state.Settings.Database.URL.Equal(d.before.Settings.Database.URL)
 	for _, src := range d.out.Document.Sources {
 		known := d.state.Catalogs[src.Name]
-		if known != nil && !again && !moved {
+		if known != nil && !again && !moved && !lacksEnums(known, src) {
 			continue
 		}
 		fresh, err := s.read(ctx, src, d.state.Project, d.state.Settings)
@@ -61,7 +61,31 @@ func readCatalog(ctx context.Context, db introspect.Querier, src metadata.Source
 	if err != nil {
 		return nil, errcode.New(errcode.ConnectionFailed, "the catalog of source %q can't be read", src.Name).Because(err)
 	}
+	if err := introspect.ReadEnums(ctx, db, c, enumTables(src)); err != nil {
+		return nil, errcode.New(errcode.ConnectionFailed, "the enum tables of source %q can't be read", src.Name).Because(err)
+	}
 	return c, nil
+}
+
+// enumTables are the tables of a source that metadata uses as enums.
+func enumTables(src metadata.Source) []catalog.Name {
+	var names []catalog.Name
+	for _, t := range src.Tables {
+		if t.IsEnum {
+			names = append(names, catalog.Name{Schema: t.Table.Schema, Name: t.Table.Name})
+		}
+	}
+	return names
+}
+
+// lacksEnums reports whether the values of some enum table were not read yet.
+func lacksEnums(known *catalog.Catalog, src metadata.Source) bool {
+	for _, name := range enumTables(src) {
+		if t, ok := known.Table(name); ok && t.MayBeEnum() && len(t.Values) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Catalog reads the catalog of the source "default" afresh and, when it has

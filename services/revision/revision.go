@@ -304,7 +304,8 @@ func canonical(doc *metadata.Document) []byte {
 }
 
 // refuse judges the inconsistencies of a draft: those that the change adds, or
-// all when it replaces the document.
+// all when it replaces the document. Members of an inherited role that disagree
+// are no reason: only that role lacks something.
 func refuse(old *metadata.Document, before store.ProjectState, now []model.Inconsistency, c Change) error {
 	if c.AllowInconsistent || c.DryRun || len(now) == 0 || c.Metadata == nil && !c.Introspect {
 		return nil
@@ -318,7 +319,7 @@ func refuse(old *metadata.Document, before store.ProjectState, now []model.Incon
 	}
 	var added []model.Inconsistency
 	for _, i := range now {
-		if !known[identity(i)] {
+		if !known[identity(i)] && !i.Ambiguous() {
 			added = append(added, i)
 		}
 	}

@@ -153,6 +153,8 @@ type SelectRule struct {
 	Limit             *int            `json:"limit,omitempty"`
 	AllowAggregations bool            `json:"allow_aggregations,omitempty"`
 	ComputedFields    []string        `json:"computed_fields,omitempty"`
+	// Masks say what is shown of columns instead of their values, by database name.
+	Masks map[string]Mask `json:"masks,omitempty"`
 	// nil means all, empty means none.
 	QueryRootFields        *[]string `json:"query_root_fields,omitempty"`
 	SubscriptionRootFields *[]string `json:"subscription_root_fields,omitempty"`

@@ -16,10 +16,10 @@ func AddInheritedRole(doc *Document, args InheritedRole) (*Document, error) {
 		at := slices.IndexFunc(d.InheritedRoles, func(r InheritedRole) bool { return r.Role == args.Role })
 		if at >= 0 {
 			d.InheritedRoles[at] = args
-			return nil
+		} else {
+			d.InheritedRoles = append(d.InheritedRoles, args)
 		}
-		d.InheritedRoles = append(d.InheritedRoles, args)
-		return nil
+		return problemsOf(func(c *decoder) { c.inherited(d.InheritedRoles) })
 	})
 }
 

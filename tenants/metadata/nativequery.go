@@ -68,11 +68,14 @@ type NativeQueryRelationship struct {
 	Using NativeQueryUsing `json:"using"`
 }
 
-// NativeQueryUsing maps columns of the logical model to columns of the other's.
+// NativeQueryUsing maps columns of the logical model to columns of the remote side:
+// exactly one of the two is set.
 type NativeQueryUsing struct {
-	RemoteNativeQuery string            `json:"remote_native_query"`
-	ColumnMapping     map[string]string `json:"column_mapping"`
-	InsertionOrder    string            `json:"insertion_order,omitempty"`
+	RemoteNativeQuery string `json:"remote_native_query,omitempty"`
+	// RemoteTable is a tracked table instead of a native query.
+	RemoteTable    *TableName        `json:"remote_table,omitempty"`
+	ColumnMapping  map[string]string `json:"column_mapping"`
+	InsertionOrder string            `json:"insertion_order,omitempty"`
 }
 
 // UnmarshalJSON reads {name, type, description}, or the shorter {name, type:
@@ -170,12 +173,16 @@ func (d *decoder) nativeQuery(q NativeQuery, at string) {
 		d.fail(at+".type", "expected query")
 	}
 	relationships := unique{c: d, what: "relationship"}
-	for i, r := range q.ObjectRelationships {
-		relationships.add(index(at+".object_relationships", i)+".name", r.Name)
+	check := func(list []NativeQueryRelationship, at string) {
+		for i, r := range list {
+			relationships.add(index(at, i)+".name", r.Name)
+			if (r.Using.RemoteNativeQuery == "") == (r.Using.RemoteTable == nil) {
+				d.fail(index(at, i)+".using", "expected either remote_native_query or remote_table")
+			}
+		}
 	}
-	for i, r := range q.ArrayRelationships {
-		relationships.add(index(at+".array_relationships", i)+".name", r.Name)
-	}
+	check(q.ObjectRelationships, at+".object_relationships")
+	check(q.ArrayRelationships, at+".array_relationships")
 }
 
 // index is the path of a list's item.

@@ -40,6 +40,7 @@ func (d *Document) validate() []Problem {
 		}
 	}
 	c.collections(d)
+	c.inherited(d.InheritedRoles)
 	c.limits(d.APILimits, "$.api_limits")
 	return c.problems
 }

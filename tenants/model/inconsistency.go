@@ -36,6 +36,9 @@ func (t *Table) owner() string {
 // insert, update or delete; index is its place in the table's list; permission
 // is its rule.
 func (t *Table) PermissionInconsistency(kind string, index int, role, comment string, permission any, reason string) Inconsistency {
+	if t.Logical != nil {
+		return t.Logical.permissionInconsistency(index, role, comment, permission, reason)
+	}
 	return Inconsistency{
 		Type: kind + "_permission",
 		Name: fmt.Sprintf("%s_permission %s in %s", kind, role, t.owner()),

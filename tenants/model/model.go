@@ -17,10 +17,21 @@ type Model struct {
 	Tables []*Table
 	// Actions are ordered by name.
 	Actions []*Action
+	// Functions are the tracked functions, by source, schema and name.
+	Functions []*Function
+	// LogicalModels and NativeQueries are ordered by source and name.
+	LogicalModels []*LogicalModel
+	NativeQueries []*NativeQuery
+	// Namings are the different namings of the sources.
+	Namings []*Naming
+	// Enums are the enum tables, by the name of the enum.
+	Enums map[string]*TableEnum
 	// Types are the custom types that actions use, by name.
 	Types map[string]*Type
 	// Roles are all roles that some permission names, sorted; without admin.
 	Roles []string
+	// Inherited roles, each after its members.
+	Inherited []Inherited
 	// Inconsistencies are the objects that were left out, and why.
 	Inconsistencies []Inconsistency
 	// Warnings are what the database has and GraphQL can't show, such as columns
@@ -50,8 +61,11 @@ type Table struct {
 	Source string
 	// Name is the database's name.
 	Name catalog.Name
-	// Type is the GraphQL name B that other type names are made from.
-	Type    string
+	// Base is the GraphQL name B that the names of types and root fields are made
+	// from; Type is the name of the object type, after customization.
+	Base, Type string
+	// Naming of the source that the table is in.
+	Naming  *Naming
 	Comment string
 	// Root names of the fields, after customization.
 	Root RootFields
@@ -63,9 +77,15 @@ type Table struct {
 	Constraints []catalog.Constraint
 	// Relationships in the order of their names.
 	Relationships []*Relationship
-	Insertable    bool
-	Updatable     bool
-	Deletable     bool
+	// ComputedFields in the order of their names.
+	ComputedFields []*ComputedField
+	// Natives are relationships to native queries.
+	Natives []*NativeRelationship
+	// Logical is set for the rows of a logical model, which are in no table.
+	Logical    *LogicalModel
+	Insertable bool
+	Updatable  bool
+	Deletable  bool
 	// Metadata of this table. Read only.
 	Metadata *metadata.Table
 	// Pointer is the table's place in the document, as $.sources[0].tables[1].
@@ -75,6 +95,7 @@ type Table struct {
 	columns       map[string]*Column // by GraphQL name
 	stored        map[string]*Column // by database name
 	relationships map[string]*Relationship
+	aggregates    map[string]*Relationship // by AggregateName
 }
 
 // Column finds a column by its GraphQL name.
@@ -87,6 +108,12 @@ func (t *Table) Stored(name string) (*Column, bool) { c, ok := t.stored[name]; r
 // Relationship finds a relationship by its name.
 func (t *Table) Relationship(name string) (*Relationship, bool) {
 	r, ok := t.relationships[name]
+	return r, ok
+}
+
+// Aggregated finds an array relationship by the name of its aggregate.
+func (t *Table) Aggregated(name string) (*Relationship, bool) {
+	r, ok := t.aggregates[name]
 	return r, ok
 }
 
@@ -108,6 +135,8 @@ type Column struct {
 	Comment string
 	// Scalar is the GraphQL type of an element: Int, String, uuid, …
 	Scalar string
+	// Enum is what the column refers to; nil unless that is an enum table.
+	Enum *TableEnum
 	// Base is the column's type with all domains looked through: what decides on
 	// operators. A domain over an array is an array here.
 	Base catalog.TypeRef
@@ -127,7 +156,9 @@ type Relationship struct {
 	Name    string
 	Comment string
 	Array   bool
-	Target  *Table
+	// AggregateName is the field for aggregates of an array relationship.
+	AggregateName string
+	Target        *Table
 	// Mapping is pairwise: a column of the owner, a column of the target.
 	Mapping []Pair
 	// Nullable is false only for an object relationship over a non-null foreign key.
@@ -222,8 +253,10 @@ type Inconsistency struct {
 	// Name is a readable path of the object.
 	Name string `json:"name"`
 	// Definition is the object as it stands in the metadata.
-	Definition any    `json:"definition"`
-	Reason     string `json:"reason"`
+	Definition any `json:"definition,omitempty"`
+	// Entity is what an inherited role lacks because its members disagree.
+	Entity any    `json:"entity,omitempty"`
+	Reason string `json:"reason"`
 	// Pointer is its place in the document, as $.sources[0].tables[1]…
 	Pointer string `json:"-"`
 }

@@ -215,7 +215,7 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			},
 		},
 		"everything that this version does not serve": {
-			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"computed_fields":[{"name":"c","definition":{"function":"f"}}],"remote_relationships":[{"name":"r"}],"is_enum":true}`,
+			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"computed_fields":[{"name":"c","definition":{"function":"f"}}],"remote_relationships":[{"name":"r"}]}`,
 			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct"}],"inherited_roles":[{"role_name":"i","role_set":["a"]}],` +
 				action(`"kind":"asynchronous","request_transform":{"version":2},"response_transform":{"version":2},"output_type":"Int"`),
 			served: 1,
@@ -226,7 +226,6 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 				`remote_relationship|remote_relationship r in table orders in source default|$.sources[0].tables[0].remote_relationships[0]|remote relationships are not supported by this version`,
 				`computed_field|computed_field c in table orders in source default|$.sources[0].tables[0].computed_fields[0]|computed fields are not supported by this version`,
 				`event_trigger|event_trigger e in table orders in source default|$.sources[0].tables[0].event_triggers[0]|event triggers are not supported by this version`,
-				`table|table orders in source default|$.sources[0].tables[0].is_enum|enum tables are not supported by this version`,
 				`action|action go|$.actions[0].definition.kind|asynchronous actions are not supported by this version`,
 				`action|action go|$.actions[0].definition.request_transform|request transforms are not supported by this version`,
 				`action|action go|$.actions[0].definition.response_transform|response transforms are not supported by this version`,

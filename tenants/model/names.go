@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,31 +12,39 @@ import (
 	"tenantry/tenants/metadata"
 )
 
-// typeName is the base name of a table's types.
-func typeName(name catalog.Name, configuration *metadata.TableConfiguration) string {
+// baseNames are the names that a table's types and its root fields are made
+// from. They differ only by the convention; a custom name is kept as it is.
+func (n *Naming) baseNames(name catalog.Name, configuration *metadata.TableConfiguration) (ofTypes, ofRoots string) {
+	bare := name.Schema + "_" + name.Name
 	switch {
 	case configuration.CustomName != "":
-		return configuration.CustomName
+		return configuration.CustomName, configuration.CustomName
 	case name.Schema == "public":
-		return name.Name
+		bare = name.Name
 	}
-	return name.Schema + "_" + name.Name
+	if n.Camel {
+		return pascal(bare), camel(bare)
+	}
+	return bare, bare
 }
 
 // columnName is the GraphQL name of a column and whether the metadata gave it.
-func columnName(stored string, configuration *metadata.TableConfiguration) (string, bool) {
+func (n *Naming) columnName(stored string, configuration *metadata.TableConfiguration) (string, bool) {
 	if name := configuration.ColumnConfig[stored].CustomName; name != "" {
 		return name, true
 	}
 	if name := configuration.CustomColumnNames[stored]; name != "" {
 		return name, true
 	}
+	if n.Camel && usableName(stored) {
+		return camel(stored), false
+	}
 	return stored, false
 }
 
 // rootFields are the names of a table's root fields after customization. The
 // error names the key that is wrong.
-func rootFields(t *Table, configuration *metadata.TableConfiguration) (RootFields, error) {
+func rootFields(t *Table, base string, configuration *metadata.TableConfiguration) (RootFields, error) {
 	var root RootFields
 	for _, f := range []struct {
 		key, name, comment string
@@ -53,10 +62,11 @@ func rootFields(t *Table, configuration *metadata.TableConfiguration) (RootField
 		{"delete", "delete_%s", "delete data from the table: %q", &root.Delete},
 		{"delete_by_pk", "delete_%s_by_pk", "delete single row from the table: %q", &root.DeleteByPK},
 	} {
-		*f.field = RootField{Name: fmt.Sprintf(f.name, t.Type), Comment: fmt.Sprintf(f.comment, ShortName(t.Name))}
+		*f.field = RootField{Name: t.Naming.rootField(f.name, base), Comment: fmt.Sprintf(f.comment, ShortName(t.Name))}
 		if err := customize(f.field, configuration.CustomRootFields[f.key]); err != nil {
 			return root, fmt.Errorf("custom_root_fields.%s: %w", f.key, err)
 		}
+		f.field.Name = t.Naming.root(f.field.Name)
 	}
 	return root, nil
 }
@@ -97,12 +107,12 @@ type names struct {
 	types map[string]string
 }
 
-// roots is the order in which clashes are looked for.
-var roots = []string{"subscription_root", "mutation_root", "query_root"}
-
 // claimRoots takes names for an owner, all or none. The error names both owners.
 func (n *names) claimRoots(owner string, fields map[string][]string) error {
-	for _, root := range roots {
+	// A field for queries is one for subscriptions too, which messages name.
+	ordered := slices.Sorted(maps.Keys(fields))
+	slices.Reverse(ordered)
+	for _, root := range ordered {
 		seen := map[string]bool{}
 		for _, name := range fields[root] {
 			other, taken := n.roots[root][name]
@@ -147,13 +157,15 @@ var typeSuffixes = strings.Fields(`_bool_exp _order_by _select_column _aggregate
 _aggregate_bool_exp _avg_fields _sum_fields _min_fields _max_fields _stddev_fields _stddev_pop_fields _stddev_samp_fields
 _variance_fields _var_pop_fields _var_samp_fields _insert_input _set_input _inc_input _append_input _prepend_input
 _delete_key_input _delete_elem_input _delete_at_path_input _pk_columns_input _updates _mutation_response _on_conflict
-_constraint _update_column _obj_rel_insert_input _arr_rel_insert_input _stream_cursor_input _stream_cursor_value_input`)
+_constraint _update_column _obj_rel_insert_input _arr_rel_insert_input _stream_cursor_input _stream_cursor_value_input
+_aggregate_bool_exp_count _aggregate_bool_exp_bool_and _aggregate_bool_exp_bool_or _avg_order_by _sum_order_by _min_order_by
+_max_order_by _stddev_order_by _stddev_pop_order_by _stddev_samp_order_by _variance_order_by _var_pop_order_by _var_samp_order_by`)
 
 // generated are the names of a table's types.
 func (t *Table) generated() []string {
 	all := []string{t.Type}
 	for _, suffix := range typeSuffixes {
-		all = append(all, t.Type+suffix)
+		all = append(all, t.TypeName(suffix))
 	}
 	return all
 }
@@ -182,9 +194,9 @@ func (t *Table) rootNames() map[string][]string {
 		}
 	}
 	return map[string][]string{
-		"query_root":        read,
-		"subscription_root": append(slices.Clone(read), t.Root.SelectStream.Name),
-		"mutation_root":     write,
+		t.Naming.Root(QueryRoot):        read,
+		t.Naming.Root(SubscriptionRoot): append(slices.Clone(read), t.Root.SelectStream.Name),
+		t.Naming.Root(MutationRoot):     write,
 	}
 }
 
@@ -193,6 +205,7 @@ func (t *Table) rootNames() map[string][]string {
 // renamed: its columns stay.
 func (r *resolver) claimNames() {
 	r.names = names{roots: map[string]map[string]string{}, types: map[string]string{}}
+	r.claimNamespaces()
 	for _, name := range append(strings.Fields("query_root mutation_root subscription_root order_by cursor_ordering"),
 		"Int", "Float", "String", "Boolean", "ID") {
 		r.names.types[name] = "the engine"

@@ -13,6 +13,7 @@ import (
 // relationships resolves a table's relationships to tracked tables.
 func (r *resolver) relationships(t *Table) {
 	t.relationships = map[string]*Relationship{}
+	t.aggregates = map[string]*Relationship{}
 	for _, list := range []struct {
 		kind, key string
 		array     bool
@@ -30,6 +31,9 @@ func (r *resolver) relationships(t *Table) {
 				continue
 			}
 			t.relationships[found.Name] = found
+			if found.Array {
+				t.aggregates[found.AggregateName] = found
+			}
 			t.Relationships = append(t.Relationships, found)
 		}
 	}
@@ -44,6 +48,9 @@ func (r *resolver) relationship(t *Table, doc *metadata.Relationship, array bool
 		return nil, err
 	}
 	found := &Relationship{Name: doc.Name, Comment: doc.Comment, Array: array, Nullable: true, Using: doc.Using}
+	if array {
+		found.AggregateName = t.Naming.aggregateOf(doc.Name)
+	}
 	var err error
 	switch using := doc.Using; {
 	case using.Manual != nil:
@@ -67,7 +74,7 @@ func (r *resolver) relationship(t *Table, doc *metadata.Relationship, array bool
 func (t *Table) free(name string, array bool) error {
 	fields := []string{name}
 	if array {
-		fields = append(fields, name+"_aggregate")
+		fields = append(fields, t.Naming.aggregateOf(name))
 	}
 	for _, field := range fields {
 		if _, taken := t.columns[field]; taken {
@@ -75,7 +82,7 @@ func (t *Table) free(name string, array bool) error {
 		}
 	}
 	for _, other := range t.Relationships {
-		if slices.Contains(fields, other.Name) || other.Array && other.Name+"_aggregate" == name {
+		if slices.Contains(fields, other.Name) || other.Array && other.AggregateName == name {
 			return fmt.Errorf("the table has another relationship %q", other.Name)
 		}
 	}

@@ -15,8 +15,9 @@ import (
 // never fails: what does not fit becomes an inconsistency and everything else is
 // served. Neither argument is modified; the model keeps both.
 func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) *Model {
-	r := &resolver{model: &Model{
+	r := &resolver{namings: map[string]*Naming{}, model: &Model{
 		Types:    map[string]*Type{},
+		Enums:    map[string]*TableEnum{},
 		Catalogs: catalogs,
 		Metadata: doc,
 		byName:   map[tableKey]*Table{},
@@ -30,12 +31,20 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) *Mode
 			cmp.Compare(a.Name.Schema, b.Name.Schema), cmp.Compare(a.Name.Name, b.Name.Name))
 	})
 	r.claimNames()
+	r.enums()
 	for _, t := range r.model.Tables {
 		r.relationships(t)
 	}
+	for _, t := range r.model.Tables {
+		r.computedFields(t)
+	}
+	r.functions()
+	r.logicalModels()
+	r.nativeQueries()
 	r.customTypes()
 	r.actions()
 	r.model.Roles = roles(doc)
+	r.inheritedRoles()
 	return r.model
 }
 
@@ -43,6 +52,8 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) *Mode
 type resolver struct {
 	model *Model
 	names names
+	// namings of the sources, by name.
+	namings map[string]*Naming
 	// scalars of the columns, made when first asked for.
 	scalars map[string]bool
 }
@@ -71,15 +82,16 @@ func (r *resolver) source(at int) {
 	for i := range c.Tables {
 		stored[c.Tables[i].Name] = &c.Tables[i]
 	}
+	naming := r.naming(doc)
 	for i := range doc.Tables {
-		r.table(doc.Name, c, stored, &doc.Tables[i], fmt.Sprintf("%s.tables[%d]", pointer, i))
+		r.table(doc.Name, naming, c, stored, &doc.Tables[i], fmt.Sprintf("%s.tables[%d]", pointer, i))
 	}
 }
 
 // table adds a tracked table without its relationships.
-func (r *resolver) table(source string, c *catalog.Catalog, stored map[catalog.Name]*catalog.Table, doc *metadata.Table, pointer string) {
+func (r *resolver) table(source string, naming *Naming, c *catalog.Catalog, stored map[catalog.Name]*catalog.Table, doc *metadata.Table, pointer string) {
 	name := catalog.Name{Schema: doc.Table.Schema, Name: doc.Table.Name}
-	t := &Table{Source: source, Name: name, Metadata: doc, Pointer: pointer}
+	t := &Table{Source: source, Name: name, Naming: naming, Metadata: doc, Pointer: pointer}
 	fail := func(reason string) { r.report(t.inconsistency(pointer, reason)) }
 	relation, ok := stored[name]
 	if !ok {
@@ -100,13 +112,15 @@ func (r *resolver) table(source string, c *catalog.Catalog, stored map[catalog.N
 	if configuration.Comment != nil {
 		t.Comment = *configuration.Comment
 	}
-	t.Type = typeName(name, configuration)
-	if !usableName(t.Type) {
+	base, rootBase := naming.baseNames(name, configuration)
+	if !usableName(base) {
 		fail(fmt.Sprintf("the table %q can't be shown: %q is not a valid GraphQL name; give it a custom_name",
-			ShortName(name), t.Type))
+			ShortName(name), base))
 		return
 	}
-	root, err := rootFields(t, configuration)
+	t.Base = base
+	t.Type = t.TypeName("")
+	root, err := rootFields(t, rootBase, configuration)
 	if err != nil {
 		fail(err.Error())
 		return
@@ -125,7 +139,7 @@ func (r *resolver) columns(c *catalog.Catalog, t *Table, configuration *metadata
 	for i := range t.Catalog.Columns {
 		column := resolveColumn(c, &t.Catalog.Columns[i])
 		t.stored[column.StoredName()] = column
-		name, custom := columnName(column.StoredName(), configuration)
+		name, custom := t.Naming.columnName(column.StoredName(), configuration)
 		if given := configuration.ColumnConfig[column.StoredName()].Comment; given != nil {
 			column.Comment = *given
 		}
@@ -211,6 +225,16 @@ func roles(doc *metadata.Document) []string {
 				all[p.Role] = true
 			}
 			for _, p := range t.DeletePermissions {
+				all[p.Role] = true
+			}
+		}
+		for _, f := range source.Functions {
+			for _, p := range f.Permissions {
+				all[p.Role] = true
+			}
+		}
+		for _, m := range source.LogicalModels {
+			for _, p := range m.SelectPermissions {
 				all[p.Role] = true
 			}
 		}

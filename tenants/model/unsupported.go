@@ -19,9 +19,6 @@ func (r *resolver) reportUnsupported() {
 	}
 	list("remote_schema", "remote schemas", "$.remote_schemas", doc.RemoteSchemas)
 	list("cron_trigger", "cron triggers", "$.cron_triggers", doc.CronTriggers)
-	for i := range doc.InheritedRoles {
-		r.unsupported("inherited_role", "inherited roles", fmt.Sprintf("$.inherited_roles[%d]", i), encode(doc.InheritedRoles[i]))
-	}
 	for i := range doc.RESTEndpoints {
 		r.unsupported("rest_endpoint", "REST endpoints", fmt.Sprintf("$.rest_endpoints[%d]", i), encode(doc.RESTEndpoints[i]))
 	}
@@ -36,9 +33,6 @@ func (r *resolver) reportUnsupported() {
 		r.setting("source", "connection templates", pointer+".configuration.connection_template", s.Configuration.ConnectionTemplate)
 		list("source", "read replicas", pointer+".configuration.read_replicas", s.Configuration.ReadReplicas)
 		list("source", "connection sets", pointer+".configuration.connection_set", s.Configuration.ConnectionSet)
-		list("function", "functions", pointer+".functions", encodeAll(s.Functions))
-		list("native_query", "native queries", pointer+".native_queries", encodeAll(s.NativeQueries))
-		list("logical_model", "logical models", pointer+".logical_models", encodeAll(s.LogicalModels))
 		for j := range s.Tables {
 			r.unsupportedOfTable(s.Name, &s.Tables[j], fmt.Sprintf("%s.tables[%d]", pointer, j))
 		}
@@ -52,7 +46,6 @@ func (r *resolver) unsupportedOfTable(source string, t *metadata.Table, pointer 
 		objects         []json.RawMessage
 	}{
 		{"remote_relationship", "remote relationships", "remote_relationships", t.RemoteRelationships},
-		{"computed_field", "computed fields", "computed_fields", encodeAll(t.ComputedFields)},
 		{"event_trigger", "event triggers", "event_triggers", t.EventTriggers},
 	} {
 		for i, object := range list.objects {
@@ -61,12 +54,6 @@ func (r *resolver) unsupportedOfTable(source string, t *metadata.Table, pointer 
 				Reason: NotSupported(list.what), Pointer: fmt.Sprintf("%s.%s[%d]", pointer, list.key, i),
 			})
 		}
-	}
-	if t.IsEnum {
-		r.report(Inconsistency{
-			Type: "table", Name: suffix[len(" in "):], Definition: t.Table,
-			Reason: NotSupported("enum tables"), Pointer: pointer + ".is_enum",
-		})
 	}
 	if !empty(t.ApolloFederation) {
 		r.report(Inconsistency{
@@ -123,12 +110,4 @@ func encode(object any) json.RawMessage {
 		panic(err)
 	}
 	return text
-}
-
-func encodeAll[T any](objects []T) []json.RawMessage {
-	out := make([]json.RawMessage, len(objects))
-	for i := range objects {
-		out[i] = encode(objects[i])
-	}
-	return out
 }

@@ -49,6 +49,8 @@ func (w *writer) condition(e filter.Expr, row *scope) {
 		w.exists(e, row)
 	case filter.Guard:
 		w.value(e.Param)
+	case filter.Predicate:
+		w.predicate(e, row)
 	default:
 		// A new kind of expression without SQL is a bug, and must not widen access.
 		panic(fmt.Sprintf("dialect: no SQL for %T", e))
@@ -83,11 +85,9 @@ func (w *writer) compare(c filter.Compare, row *scope) {
 		w.operand(c.Right, row)
 		w.text(")")
 	default:
-		sql, ok := operators[c.Op]
-		if !ok {
+		if !w.operator(c.Op, c.Left) {
 			panic(fmt.Sprintf("dialect: no SQL for operator %q", c.Op))
 		}
-		w.text(" " + sql + " ")
 		w.operand(c.Right, row)
 	}
 	w.text(")")
@@ -96,7 +96,11 @@ func (w *writer) compare(c filter.Compare, row *scope) {
 func (w *writer) exists(e filter.Exists, row *scope) {
 	inner := &scope{alias: w.alias(), outer: row}
 	w.text("EXISTS (SELECT 1 FROM ")
-	w.table(e.Table)
+	if e.From != nil {
+		w.call(e.From, row)
+	} else {
+		w.table(e.Table)
+	}
 	w.text(" AS " + quote(inner.alias))
 	w.where(e.On, e.Where, inner)
 	w.text(")")
@@ -105,9 +109,15 @@ func (w *writer) exists(e filter.Exists, row *scope) {
 func (w *writer) operand(o filter.Operand, row *scope) {
 	switch o := o.(type) {
 	case filter.Column:
-		w.column(row.up(o.Up), o.Name)
+		row.up(o.Up).compute(o.Name, o.Of)
+		w.cell(row.up(o.Up), o.Name, o.Type, o.Cases)
 	case filter.Param:
 		w.value(o)
+	case filter.Cast:
+		w.operand(o.Of, row)
+		w.text("::" + typeName(o.To))
+	case filter.Aggregate:
+		w.aggregateOperand(o, row)
 	default:
 		panic(fmt.Sprintf("dialect: no SQL for operand %T", o))
 	}
@@ -124,7 +134,13 @@ func (w *writer) value(p filter.Param) {
 }
 
 func (w *writer) bind(p Param, t catalog.TypeRef) {
-	w.text("$" + strconv.Itoa(w.number(p, t)) + "::" + typeName(t))
+	number := "$" + strconv.Itoa(w.number(p, t)) + "::"
+	if t.Name == "geography" && t.Schema != "pg_catalog" && p.Value != nil {
+		// Only geometry reads GeoJSON.
+		between := catalog.TypeRef{Schema: t.Schema, Name: "geometry", Dimensions: t.Dimensions}
+		number += typeName(between) + "::"
+	}
+	w.text(number + typeName(t))
 }
 
 func (w *writer) number(p Param, t catalog.TypeRef) int {

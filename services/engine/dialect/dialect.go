@@ -82,6 +82,10 @@ func Join(j *plan.Join) Statement {
 type scope struct {
 	alias string
 	outer *scope
+	// computed are the functions that compute what is no column of the row, by name.
+	computed map[string]*filter.Function
+	// written names the table of rows that a statement just wrote.
+	written *catalog.Name
 }
 
 func (s *scope) up(n int) *scope {
@@ -93,6 +97,10 @@ func (s *scope) up(n int) *scope {
 
 // selection writes a scalar subquery whose value is the JSON of s.
 func (w *writer) selection(s *plan.Select, outer *scope) {
+	if s.Shape == plan.Aggregated {
+		w.aggregated(s, outer)
+		return
+	}
 	if s.Shape == plan.List {
 		w.text("(SELECT coalesce(json_agg(")
 		w.record(s.Output)
@@ -148,21 +156,43 @@ func outputAlias(output []plan.Output, i int) string {
 func (w *writer) rows(s *plan.Select, outer *scope) {
 	row := &scope{alias: w.alias(), outer: outer}
 	w.text("SELECT ")
-	if len(s.DistinctOn) > 0 {
-		w.text("DISTINCT ON (")
-		for i, name := range s.DistinctOn {
-			w.comma(i)
-			w.column(row, name)
-		}
-		w.text(") ")
-	}
+	w.distinct(s, row)
 	w.outputs(s.Output, row)
 	w.text(" FROM ")
-	w.table(s.Table)
-	w.text(" AS " + quote(row.alias))
-	w.where(s.On, s.Where, row)
+	w.from(s, row)
 	w.orderBy(s.OrderBy, row)
 	w.bounds(s)
+}
+
+// from writes where the rows of s come from and which of them count.
+func (w *writer) from(s *plan.Select, row *scope) {
+	if s.From == nil {
+		w.table(s.Table)
+		w.text(" AS " + quote(row.alias))
+		w.where(s.On, s.Where, row)
+		return
+	}
+	w.rowsOf(s.From, s.Table, row)
+	if !s.From.One {
+		w.where(s.On, s.Where, row)
+		return
+	}
+	w.text(" WHERE ")
+	w.present(row)
+	w.text(" AND ")
+	w.joined(s.On, s.Where, row)
+}
+
+func (w *writer) distinct(s *plan.Select, row *scope) {
+	if len(s.DistinctOn) == 0 {
+		return
+	}
+	w.text("DISTINCT ON (")
+	for i, c := range s.DistinctOn {
+		w.comma(i)
+		w.cell(row, c.Name, c.Type, c.Cases)
+	}
+	w.text(") ")
 }
 
 func (w *writer) outputs(output []plan.Output, row *scope) {
@@ -170,7 +200,7 @@ func (w *writer) outputs(output []plan.Output, row *scope) {
 		w.comma(i)
 		switch {
 		case o.Column != nil:
-			w.column(row, o.Column.Name)
+			w.answered(o.Column, row)
 		case o.Nested != nil:
 			w.selection(o.Nested, row)
 		default:
@@ -220,7 +250,7 @@ func (w *writer) orderBy(keys []plan.Order, row *scope) {
 		} else {
 			w.text(", ")
 		}
-		w.orderKey(key.Path, key.Column.Name, row)
+		w.orderKey(key.Path, key, row)
 		// Postgres puts nulls last when ascending and first when descending;
 		// saying so again would keep it from using an index in some versions.
 		if key.Descending {
@@ -235,15 +265,20 @@ func (w *writer) orderBy(keys []plan.Order, row *scope) {
 }
 
 // orderKey writes a column that is reached over object relationships.
-func (w *writer) orderKey(path []plan.Hop, column string, row *scope) {
+func (w *writer) orderKey(path []plan.Hop, key plan.Order, row *scope) {
+	if len(path) == 0 && key.Aggregate != nil {
+		w.orderAggregate(key.Aggregate, key.Column, row)
+		return
+	}
 	if len(path) == 0 {
-		w.column(row, column)
+		row.compute(key.Column.Name, key.Column.Of)
+		w.cell(row, key.Column.Name, key.Column.Type, key.Column.Cases)
 		return
 	}
 	hop := path[0]
 	next := &scope{alias: w.alias(), outer: row}
 	w.text("(SELECT ")
-	w.orderKey(path[1:], column, next)
+	w.orderKey(path[1:], key, next)
 	w.text(" FROM ")
 	w.table(hop.Table)
 	w.text(" AS " + quote(next.alias))
@@ -287,10 +322,12 @@ func (w *writer) bound(b plan.Bound) {
 type writer struct {
 	buf     strings.Builder
 	params  []Param
-	numbers map[string]int // of parameters already bound, by identity
+	numbers map[string]int    // of parameters already bound, by identity
+	cells   map[string]string // SQL of cells already written, by alias and column
 	aliases int
-	tables  int  // named so far
-	counted bool // the number of affected rows is a parameter
+	tables  int           // named so far
+	target  *catalog.Name // that a mutation writes
+	counted bool          // the number of affected rows is a parameter
 }
 
 func (w *writer) statement() Statement { return Statement{SQL: w.buf.String(), Params: w.params} }

@@ -174,6 +174,7 @@ func Delete(d *plan.Delete) Mutation {
 	w.text(" AS " + quote(row.alias))
 	w.where(nil, d.Where, row)
 	w.returning(nil, row)
+	w.target = &d.Table
 	w.answer(d.Returning)
 	w.held(d.Most)
 	return Mutation{Write: w.statement()}
@@ -230,6 +231,7 @@ func (w *writer) held(most int) {
 
 // mutation ends an insert or update, in one statement if that answers right.
 func (w *writer) mutation(table catalog.Name, r plan.Returning, most int) Mutation {
+	w.target = &table
 	answer := &writer{}
 	answer.fromWritten(table)
 	before := answer.tables
@@ -253,6 +255,7 @@ func (w *writer) yield(most int) {
 
 // fromWritten begins a statement over the rows that another one yielded.
 func (w *writer) fromWritten(table catalog.Name) {
+	w.target = &table
 	w.text(`WITH "w" AS (SELECT * FROM json_populate_recordset(NULL::`)
 	w.table(table)
 	w.text(", ")
@@ -262,7 +265,7 @@ func (w *writer) fromWritten(table catalog.Name) {
 
 // written writes the JSON of the rows in "w".
 func (w *writer) written(output []plan.Output, where filter.Expr, shape plan.Shape) {
-	row := &scope{alias: w.alias()}
+	row := &scope{alias: w.alias(), written: w.target}
 	if shape == plan.List {
 		w.text("(SELECT coalesce(json_agg(")
 		w.record(output)

@@ -14,7 +14,14 @@ func quote(name string) string {
 
 func (w *writer) ident(name string) { w.text(quote(name)) }
 
-func (w *writer) column(row *scope, name string) { w.text(quote(row.alias) + "." + quote(name)) }
+// column writes a column of the row, or the call of what computes it.
+func (w *writer) column(row *scope, name string) {
+	if f := row.computed[name]; f != nil && strings.HasPrefix(name, computedPrefix) {
+		w.call(f, row)
+		return
+	}
+	w.text(quote(row.alias) + "." + quote(name))
+}
 
 func (w *writer) table(name catalog.Name) {
 	w.tables++

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -82,8 +83,23 @@ func (v values) value(p filter.Param) (*string, error) {
 		return v.variable(p)
 	case filter.Array:
 		return v.array(p)
+	case filter.SessionObject:
+		return v.sessionObject()
 	}
 	return nil, fmt.Errorf("bind: no value of origin %d", p.From)
+}
+
+// sessionObject is what a function's session argument gets.
+func (v values) sessionObject() (*string, error) {
+	text, err := json.Marshal(v.session.Variables)
+	if err != nil {
+		return nil, fmt.Errorf("bind: encode the session: %w", err)
+	}
+	out := string(text)
+	if v.session.Variables == nil {
+		out = "{}"
+	}
+	return &out, nil
 }
 
 func (v values) variable(p filter.Param) (*string, error) {
@@ -93,6 +109,13 @@ func (v values) variable(p filter.Param) (*string, error) {
 	}
 	if value == nil {
 		return nil, nil
+	}
+	if path, ok := value.(string); ok && p.JSONPath {
+		text, err := plan.JSONPath(path)
+		if err != nil {
+			return nil, errcode.New(errcode.ParseFailed, "parse json path error: %s", err.Error()).At("$")
+		}
+		return &text, nil
 	}
 	text, err := plan.Text(value, p.Type)
 	if err != nil {

@@ -97,11 +97,28 @@ type run struct {
 func (r *run) data() []byte {
 	size := 2
 	for i, part := range r.parts {
-		size += len(part) + len(r.program.Plan.Fields[i].Key) + 4
+		f := &r.program.Plan.Fields[i]
+		size += len(part) + len(f.Key) + len(f.Group) + 8
 	}
 	out := append(make([]byte, 0, size), '{')
+	members := 0 // of the object that is being written
+	group := ""
 	for i, part := range r.parts {
-		out = append(appendKey(out, i, r.program.Plan.Fields[i].Key), part...)
+		f := &r.program.Plan.Fields[i]
+		if f.Group != group && group != "" {
+			out = append(out, '}')
+			members = 1
+		}
+		if f.Group != group && f.Group != "" {
+			out = append(appendKey(out, min(i, 1), f.Group), '{')
+			members = 0
+		}
+		group = f.Group
+		out = append(appendKey(out, members, f.Key), part...)
+		members++
+	}
+	if group != "" {
+		out = append(out, '}')
 	}
 	return append(out, '}')
 }

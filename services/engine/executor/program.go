@@ -59,6 +59,9 @@ func compileStep(f plan.Field) step {
 	switch {
 	case f.Select != nil:
 		return step{statement: dialect.Select(f.Select), source: f.Select.Source, errorPath: "$"}
+	case f.Call != nil:
+		m := dialect.Call(f.Call)
+		return step{statement: m.Write, answer: m.Answer, source: f.Call.Source, write: true, errorPath: "$", checkPath: at}
 	case f.Insert != nil:
 		return compileInsert(f.Insert, at)
 	case f.Update != nil:

@@ -64,7 +64,7 @@ const jsonColumn = "meta"
 
 // refusable are the rules that a schema can't express.
 func refusable(message string) bool {
-	for _, part := range []string{"distinct_on", "at least one update operator", "multiple operators", "unexpected null", "already being determined", "already determined", "cannot proceed"} {
+	for _, part := range []string{"distinct_on", "at least one update operator", "multiple operators", "unexpected null", "exactly one value should be specified", "already being determined", "already determined", "cannot proceed"} {
 		if strings.Contains(message, part) {
 			return true
 		}
@@ -108,7 +108,11 @@ func (w *writer) arguments(list ast.ArgumentDefinitionList) string {
 	var out []string
 	for _, a := range list {
 		if a.Type.NonNull || w.IntN(3) == 0 {
-			out = append(out, a.Name+": "+w.value(a.Type, 0))
+			value := w.value(a.Type, 0)
+			if a.Name == schema.Path {
+				value = []string{`"$.a[0]"`, `"lang"`, `"$['a b'].c"`}[w.IntN(3)]
+			}
+			out = append(out, a.Name+": "+value)
 		}
 	}
 	if len(out) == 0 {

@@ -86,6 +86,7 @@ func Prepare(s *schema.Schema, query, operationName string) (*Operation, error) 
 	}
 	op.Text = normalise(op.Doc)
 	op.Hash = hash(op.Text)
+	op.storeEnums()
 	return op, nil
 }
 

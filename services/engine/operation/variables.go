@@ -113,7 +113,7 @@ func (c coercion) value(v any, t *ast.Type, at *path, depth int) (any, error) {
 		if !ok {
 			return nil, mismatch("an enum value", t, jsonLeaf(v), at)
 		}
-		return name, checkEnum(def, name, at)
+		return c.op.schema.StoredEnum(def.Name, name), checkEnum(def, name, at)
 	}
 	v = asNumber(v)
 	l := jsonLeaf(v)

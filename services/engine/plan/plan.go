@@ -28,6 +28,9 @@ type Field struct {
 	Key string
 	// Name is the field's name in the schema, for paths of errors and the audit.
 	Name string
+	// Group is the key of the object that holds the field, with its neighbours of
+	// the same group; empty for a field at the top.
+	Group string
 	// Resource is what the field touches, for policy and audit.
 	Resource Resource
 	// Validations are asked before the mutation begins.
@@ -40,6 +43,7 @@ type Field struct {
 
 	Constant []byte // __typename and introspection: JSON
 	Select   *Select
+	Call     *Select // of a function that writes
 	Insert   *Insert
 	Update   *Update
 	// Updates run in order; the value is the list of their answers.
@@ -60,8 +64,9 @@ type Shape uint8
 
 // The shapes.
 const (
-	List   Shape = iota // an array, never null
-	Object              // one object or null
+	List       Shape = iota // an array, never null
+	Object                  // one object or null
+	Aggregated              // one object with Aggregate's members, never null
 )
 
 // Select reads rows of one table and, nested, of related tables: one SQL
@@ -69,14 +74,17 @@ const (
 type Select struct {
 	Source string
 	Table  catalog.Name
+	// From, when set, says where the rows come from; they are as those of Table.
+	From   *From
 	Shape  Shape
 	Output []Output
+	// Aggregate is what an Aggregated selection answers instead of Output.
+	Aggregate *Aggregate
 	// On correlates a nested selection with the row around it.
-	On      []filter.Pair
-	Where   filter.Expr
-	OrderBy []Order
-	// DistinctOn are database names of columns.
-	DistinctOn []string
+	On         []filter.Pair
+	Where      filter.Expr
+	OrderBy    []Order
+	DistinctOn []Column
 	Limit      []Bound // the least of them applies
 	Offset     *Bound
 }
@@ -100,13 +108,25 @@ type Output struct {
 type Column struct {
 	Name string // database name
 	Type catalog.TypeRef
+	// Cases, when there are any, say what the role sees of the column.
+	Cases []filter.Case
+	// Of, when set, computes the value: Name is then no column's.
+	Of *filter.Function
+	// Path leads into a json value; nil reads all of it.
+	Path *filter.Param
+	// AsText answers a number as a string; GeoJSON a shape as GeoJSON.
+	AsText, GeoJSON bool
+	// Upper is true for an enum whose names are the stored values in upper case.
+	Upper bool
 }
 
 // Order is one key of ORDER BY: a column reached over Path.
 type Order struct {
 	// Path leads over object relationships; empty for the table's own column.
-	Path       []Hop
-	Column     Column
+	Path   []Hop
+	Column Column
+	// Aggregate, when set, sorts by related rows instead of Column alone.
+	Aggregate  *OrderAggregate
 	Descending bool
 	NullsFirst bool
 }

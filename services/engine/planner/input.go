@@ -10,6 +10,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/policy/filter"
 	"tenantry/services/engine/plan"
+	"tenantry/services/engine/schema"
 	"tenantry/tenants/catalog"
 )
 
@@ -34,8 +35,10 @@ type field struct {
 
 func (p *planner) argument(args ast.ArgumentList, name string) (input, bool) {
 	a := args.ForName(name)
-	if a == nil {
-		return input{}, false
+	if a == nil { // as a source in camel case writes it
+		if a = args.ForName(schema.CamelCase(name)); a == nil {
+			return input{}, false
+		}
 	}
 	in := newInput(a.Value, p.vars)
 	return in, in.present
@@ -85,6 +88,11 @@ func (in input) fields() []field {
 func (in input) field(name string) (input, bool) {
 	for _, f := range in.fields() {
 		if f.name == name {
+			return f.in, true
+		}
+	}
+	for _, f := range in.fields() {
+		if schema.Canonical(f.name) == name {
 			return f.in, true
 		}
 	}

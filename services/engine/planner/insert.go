@@ -24,7 +24,7 @@ func (p *planner) insert(field *plan.Field, t *model.Table, f *operation.Field, 
 	}
 	in, ok := p.argument(f.Arguments, name)
 	if !ok || in.null() {
-		return nil, unexpectedNull(t.Type+("_insert_input"), path+".args."+name)
+		return nil, unexpectedNull(t.TypeName("_insert_input"), path+".args."+name)
 	}
 	out := &plan.Insert{Source: t.Source, Table: t.Name, Check: allowed.Check, Most: allowed.MaxAffectedRows}
 	field.Validations = validation(field.Validations, allowed.Validation, plan.Validation{Argument: name})
@@ -169,7 +169,7 @@ func insertValues(columns []*model.Column, row input, allowed *access.Insert, pa
 }
 
 func unknownInsertField(t *model.Table, name, path string) error {
-	return errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", name, t.Type+("_insert_input")).At(path)
+	return errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", name, t.TypeName("_insert_input")).At(path)
 }
 
 // conflict plans an upsert: the role's update permission restricts which rows

@@ -41,7 +41,7 @@ func (p *planner) updateMany(field *plan.Field, t *model.Table, f *operation.Fie
 	}
 	in, ok := p.argument(f.Arguments, schema.Updates)
 	if !ok || in.null() {
-		return nil, unexpectedNull(t.Type+("_updates"), path+".args.updates")
+		return nil, unexpectedNull(t.TypeName("_updates"), path+".args.updates")
 	}
 	field.Validations = validation(field.Validations, allowed.Validation, plan.Validation{Argument: schema.Updates})
 	returning, err := p.returning(t, f, path, false)
@@ -53,7 +53,7 @@ func (p *planner) updateMany(field *plan.Field, t *model.Table, f *operation.Fie
 		place := fmt.Sprintf("%s.args.updates[%d]", path, i)
 		where, ok := item.field(schema.Where)
 		if !ok || where.null() {
-			return nil, unexpectedNull(t.Type+("_bool_exp"), place+".where")
+			return nil, unexpectedNull(t.TypeName("_bool_exp"), place+".where")
 		}
 		chosen, err := p.where(t, where, place+".where")
 		if err != nil {
@@ -102,7 +102,7 @@ func (p *planner) target(t *model.Table, f *operation.Field, path string, byPK b
 	if !byPK {
 		in, ok := p.argument(f.Arguments, "where")
 		if !ok || in.null() {
-			return nil, unexpectedNull(t.Type+("_bool_exp"), path+".args.where")
+			return nil, unexpectedNull(t.TypeName("_bool_exp"), path+".args.where")
 		}
 		return p.where(t, in, path+".args.where")
 	}
@@ -190,7 +190,7 @@ func (p *planner) returning(t *model.Table, f *operation.Field, path string, one
 		out.Members = []plan.Member{{Rows: rows}}
 		return out, err
 	}
-	typeName := t.Type + ("_mutation_response")
+	typeName := t.TypeName("_mutation_response")
 	for _, m := range p.op.Fields(f.Selections, p.vars, typeName) {
 		member := plan.Member{Key: m.Key}
 		switch m.Name {

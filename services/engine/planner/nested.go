@@ -219,7 +219,7 @@ func (b *treeBuilder) branch(n nestedInput) (plan.Branch, error) {
 	}
 	data, ok := n.in.field(schema.Data)
 	if !ok || data.null() { // validated before
-		return out, unexpectedNull(n.Target.Type+("_insert_input"), n.path+"."+schema.Data)
+		return out, unexpectedNull(n.Target.TypeName("_insert_input"), n.path+"."+schema.Data)
 	}
 	var linked []string
 	if afterParent(n.Relationship) {

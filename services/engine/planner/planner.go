@@ -28,11 +28,11 @@ func Plan(op *operation.Operation, s *schema.Schema, role *access.Role, vars map
 	p := &planner{op: op, schema: s, role: role, vars: vars}
 	out := &plan.Plan{Mutation: op.Type == ast.Mutation}
 	for _, f := range op.Fields(op.Def.SelectionSet, vars, s.RootType(op.Type)) {
-		root, err := p.root(f)
+		roots, err := p.roots(f)
 		if err != nil {
 			return nil, err
 		}
-		out.Fields = append(out.Fields, root)
+		out.Fields = append(out.Fields, roots...)
 	}
 	return out, nil
 }
@@ -65,10 +65,19 @@ func (p *planner) root(f *operation.Field) (plan.Field, error) {
 	if !ok { // validated before
 		return out, errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", f.Name, p.schema.RootType(p.op.Type)).At(path)
 	}
+	return p.resolved(out, root, f, path)
+}
+
+// resolved plans a root field that was found in the schema.
+func (p *planner) resolved(out plan.Field, root schema.RootField, f *operation.Field, path string) (plan.Field, error) {
 	var err error
 	if root.Action != nil {
 		out.Resource = plan.Resource{Kind: "action", Name: root.Action.Name}
 		out.Action, err = p.action(root.Action, f, path)
+		return out, err
+	}
+	if root.Table == nil {
+		err = p.otherRoot(&out, root, f, path)
 		return out, err
 	}
 	err = p.tableRoot(&out, root, f, path)
@@ -83,6 +92,8 @@ func (p *planner) tableRoot(out *plan.Field, root schema.RootField, f *operation
 	switch root.Kind {
 	case schema.Select:
 		out.Select, err = p.list(root.Table, f, path)
+	case schema.SelectAggregate:
+		out.Select, err = p.aggregate(root.Table, f, path)
 	case schema.SelectByPK:
 		out.Select, err = p.byPK(root.Table, f, path)
 	case schema.Insert, schema.InsertOne:
@@ -106,7 +117,7 @@ func columnsOf(f plan.Field) []string {
 	read := func(output []plan.Output) {
 		for _, o := range output {
 			if o.Column != nil {
-				names = append(names, o.Column.Name)
+				names = append(names, columnName(o.Column.Name))
 			}
 		}
 	}
@@ -118,6 +129,9 @@ func columnsOf(f plan.Field) []string {
 	switch {
 	case f.Select != nil:
 		read(f.Select.Output)
+		if f.Select.Aggregate != nil {
+			names = append(names, f.Select.Aggregate.Columns()...)
+		}
 	case f.Insert != nil:
 		for _, c := range f.Insert.Columns {
 			names = append(names, c.Name)
@@ -155,7 +169,7 @@ func (p *planner) keyCondition(t *model.Table, value func(name string) (input, b
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, filter.Compare{Left: filter.Column{Name: c.StoredName(), Type: c.Type}, Op: filter.Eq, Right: v})
+		all = append(all, filter.Compare{Left: p.operand(t, c), Op: filter.Eq, Right: v})
 	}
 	if len(all) == 1 {
 		return all[0], nil

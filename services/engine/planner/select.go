@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -71,7 +72,19 @@ func (p *planner) member(t *model.Table, f *operation.Field, path string) (plan.
 		return plan.Output{Key: f.Key, Text: &name}, nil
 	}
 	if c, ok := t.Column(f.Name); ok {
-		return plan.Output{Key: f.Key, Column: &plan.Column{Name: c.StoredName(), Type: c.Type}}, nil
+		column, err := p.answered(t, c, f, path)
+		return plan.Output{Key: f.Key, Column: &column}, err
+	}
+	if r, ok := t.Aggregated(f.Name); ok {
+		nested, err := p.aggregate(r.Target, f, path)
+		if nested != nil {
+			nested.On = pairs(r.Mapping)
+			nested.Aggregate.Tie(nested.On)
+		}
+		return plan.Output{Key: f.Key, Nested: nested}, err
+	}
+	if o, ok, err := p.derived(t, f, path); ok {
+		return o, err
 	}
 	r, ok := t.Relationship(f.Name)
 	if !ok { // validated before
@@ -151,7 +164,7 @@ func (p *planner) distinctOn(s *plan.Select, t *model.Table, in input, path stri
 		}
 		if !wanted[c.StoredName()] {
 			wanted[c.StoredName()] = true
-			s.DistinctOn = append(s.DistinctOn, c.StoredName())
+			s.DistinctOn = append(s.DistinctOn, p.read(t, c))
 		}
 	}
 	// Postgres demands the same; saying it here gives the dialect's error.
@@ -159,7 +172,7 @@ func (p *planner) distinctOn(s *plan.Select, t *model.Table, in input, path stri
 		if i >= len(s.DistinctOn) {
 			break
 		}
-		if len(key.Path) > 0 || !wanted[key.Column.Name] {
+		if len(key.Path) > 0 || key.Aggregate != nil || !wanted[key.Column.Name] {
 			return errcode.New(errcode.ValidationFailed, `"distinct_on" columns must match initial "order_by" columns`).At(path)
 		}
 	}
@@ -183,7 +196,7 @@ func (p *planner) orderBy(t *model.Table, in input, path string) ([]plan.Order, 
 func withoutRepeats(keys []plan.Order) []plan.Order {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(keys, func(k plan.Order) bool {
-		if len(k.Path) > 0 {
+		if len(k.Path) > 0 || k.Aggregate != nil {
 			return false
 		}
 		again := seen[k.Column.Name]
@@ -199,7 +212,19 @@ func (p *planner) orderKeys(t *model.Table, hops []plan.Hop, in input, path stri
 			continue
 		}
 		if c, ok := t.Column(f.name); ok {
-			out = append(out, orderKey(hops, c, f.in.symbol()))
+			out = append(out, orderKey(hops, p.read(t, c), direction(f.in)))
+			continue
+		}
+		if c, ok := p.sorted(t, f.name); ok {
+			out = append(out, orderKey(hops, c, direction(f.in)))
+			continue
+		}
+		if r, ok := t.Aggregated(f.name); ok {
+			keys, err := p.orderByAggregate(r, hops, f.in, path+"."+f.name)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, keys...)
 			continue
 		}
 		r, ok := t.Relationship(f.name)
@@ -220,8 +245,11 @@ func (p *planner) orderKeys(t *model.Table, hops []plan.Hop, in input, path stri
 	return out, nil
 }
 
-func orderKey(hops []plan.Hop, c *model.Column, direction string) plan.Order {
-	o := plan.Order{Path: hops, Column: plan.Column{Name: c.StoredName(), Type: c.Type}}
+// direction is a value of order_by, in the spelling of either convention.
+func direction(in input) string { return strings.ToLower(in.symbol()) }
+
+func orderKey(hops []plan.Hop, c plan.Column, direction string) plan.Order {
+	o := plan.Order{Path: hops, Column: c}
 	switch direction {
 	case "asc_nulls_first":
 		o.NullsFirst = true

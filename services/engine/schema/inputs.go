@@ -133,7 +133,7 @@ func (s *Schema) updateArguments(t *model.Table) ast.ArgumentDefinitionList {
 	var args ast.ArgumentDefinitionList
 	for _, o := range updateOperators {
 		if len(s.operatorColumns(t, o)) > 0 {
-			args = append(args, &ast.ArgumentDefinition{Name: o.argument, Description: o.description, Type: named(t.Type + o.suffix)})
+			args = append(args, &ast.ArgumentDefinition{Name: t.Naming.Field(o.argument), Description: o.description, Type: named(t.TypeName(o.suffix))})
 		}
 	}
 	return args
@@ -158,7 +158,7 @@ func (s *Schema) mutationResponse(t *model.Table, name string) *ast.Definition {
 	d := &ast.Definition{Kind: ast.Object, Name: name,
 		Description: fmt.Sprintf("response of any mutation on the table %q", t.Name.Name),
 		Fields: ast.FieldList{
-			{Name: AffectedRows, Description: "number of rows affected by the mutation", Type: nonNull("Int")},
+			{Name: t.Naming.Field(AffectedRows), Description: "number of rows affected by the mutation", Type: nonNull("Int")},
 		}}
 	if s.selectable(t) {
 		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: Returning,
@@ -184,9 +184,9 @@ func (s *Schema) onConflict(t *model.Table, name string) *ast.Definition {
 	return &ast.Definition{Kind: ast.InputObject, Name: name,
 		Description: fmt.Sprintf("on_conflict condition type for table %q", t.Name.Name),
 		Fields: ast.FieldList{
-			{Name: Constraint, Type: nonNull(t.Type + constraintSuffix)},
-			{Name: UpdateColumns, Type: nonNullListOf(t.Type + updateColumnSuffix), DefaultValue: &ast.Value{Kind: ast.ListValue}},
-			{Name: Where, Type: named(t.Type + boolExpSuffix)},
+			{Name: Constraint, Type: nonNull(t.TypeName(constraintSuffix))},
+			{Name: t.Naming.Field(UpdateColumns), Type: nonNullListOf(t.TypeName(updateColumnSuffix)), DefaultValue: &ast.Value{Kind: ast.ListValue}},
+			{Name: Where, Type: named(t.TypeName(boolExpSuffix))},
 		}}
 }
 

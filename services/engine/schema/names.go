@@ -28,6 +28,7 @@ const (
 	Limit         = "limit"
 	Offset        = "offset"
 	DistinctOn    = "distinct_on"
+	Path          = "path"
 	Objects       = "objects"
 	Object        = "object"
 	OnConflict    = "on_conflict"
@@ -80,7 +81,7 @@ type generatedType struct {
 }
 
 func init() { // a literal would refer to itself through the builders
-	generated = []generatedType{
+	generated = append(generated, []generatedType{
 		{boolExpSuffix, (*Schema).boolExp},
 		{orderBySuffix, (*Schema).orderBy},
 		{selectColumnSuffix, (*Schema).selectColumn},
@@ -93,7 +94,7 @@ func init() { // a literal would refer to itself through the builders
 		{objectInsertInputSuffix, (*Schema).objectInsertInput},
 		{arrayInsertInputSuffix, (*Schema).arrayInsertInput},
 		{updatesSuffix, (*Schema).updatesInput},
-	}
+	}...)
 	for _, o := range updateOperators {
 		generated = append(generated, generatedType{o.suffix, func(s *Schema, t *model.Table, name string) *ast.Definition {
 			return s.updateInput(t, name, o)
@@ -113,7 +114,7 @@ func (s *Schema) RootType(op ast.Operation) string {
 }
 
 // MutationResponse is the name of the type that a table's bulk mutations answer.
-func MutationResponse(t *model.Table) string { return t.Type + mutationResponseSuffix }
+func MutationResponse(t *model.Table) string { return t.TypeName(mutationResponseSuffix) }
 
 func named(name string) *ast.Type   { return &ast.Type{NamedType: name} }
 func nonNull(name string) *ast.Type { return &ast.Type{NamedType: name, NonNull: true} }
@@ -165,12 +166,17 @@ func enum(name, description string, values []string) *ast.Definition {
 	return d
 }
 
-var orderByEnum = &ast.Definition{Kind: ast.Enum, Name: OrderByEnum, Description: "column ordering options",
-	EnumValues: ast.EnumValueList{
+func orderByEnum(n *model.Naming) *ast.Definition {
+	d := &ast.Definition{Kind: ast.Enum, Name: n.Shared(OrderByEnum), Description: "column ordering options"}
+	for _, v := range []ast.EnumValueDefinition{
 		{Name: "asc", Description: "in ascending order, nulls last"},
 		{Name: "asc_nulls_first", Description: "in ascending order, nulls first"},
 		{Name: "asc_nulls_last", Description: "in ascending order, nulls last"},
 		{Name: "desc", Description: "in descending order, nulls first"},
 		{Name: "desc_nulls_first", Description: "in descending order, nulls first"},
 		{Name: "desc_nulls_last", Description: "in descending order, nulls last"},
-	}}
+	} {
+		d.EnumValues = append(d.EnumValues, &ast.EnumValueDefinition{Name: n.EnumValue(v.Name), Description: v.Description})
+	}
+	return d
+}

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -31,19 +30,19 @@ func (s *Schema) nestedInserts(t *model.Table) ast.FieldList {
 		if r.Array {
 			suffix = arrayInsertInputSuffix
 		}
-		fields = append(fields, &ast.FieldDefinition{Name: r.Name, Description: r.Comment, Type: named(r.Target.Type + (suffix))})
+		fields = append(fields, &ast.FieldDefinition{Name: r.Name, Description: r.Comment, Type: named(r.Target.TypeName(suffix))})
 	}
 	return fields
 }
 
 // objectInsertInput is B_obj_rel_insert_input.
 func (s *Schema) objectInsertInput(t *model.Table, name string) *ast.Definition {
-	return s.nestedInput(t, name, "object", nonNull(t.Type+(insertInputSuffix)))
+	return s.nestedInput(t, name, "object", nonNull(t.TypeName(insertInputSuffix)))
 }
 
 // arrayInsertInput is B_arr_rel_insert_input.
 func (s *Schema) arrayInsertInput(t *model.Table, name string) *ast.Definition {
-	return s.nestedInput(t, name, "array", nonNullListOf(t.Type+(insertInputSuffix)))
+	return s.nestedInput(t, name, "array", nonNullListOf(t.TypeName(insertInputSuffix)))
 }
 
 func (s *Schema) nestedInput(t *model.Table, name, kind string, data *ast.Type) *ast.Definition {
@@ -54,7 +53,7 @@ func (s *Schema) nestedInput(t *model.Table, name, kind string, data *ast.Type) 
 		Description: fmt.Sprintf("input type for inserting %s relation for remote table %q", kind, t.Name.Name),
 		Fields:      ast.FieldList{{Name: Data, Type: data}}}
 	if s.upsertable(t) {
-		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: OnConflict, Description: "upsert condition", Type: named(t.Type + (onConflictSuffix))})
+		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: OnConflict, Description: "upsert condition", Type: named(t.TypeName(onConflictSuffix))})
 	}
 	return d
 }
@@ -68,12 +67,7 @@ func (s *Schema) updatesInput(t *model.Table, name string) *ast.Definition {
 	for _, a := range s.updateArguments(t) {
 		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: a.Name, Description: a.Description, Type: a.Type})
 	}
-	d.Fields = append(d.Fields, &ast.FieldDefinition{Name: Where, Description: "filter the rows which have to be updated", Type: nonNull(t.Type + (boolExpSuffix))})
+	d.Fields = append(d.Fields, &ast.FieldDefinition{Name: Where, Description: "filter the rows which have to be updated", Type: nonNull(t.TypeName(boolExpSuffix))})
 	sortFields(d.Fields)
 	return d
-}
-
-// InsertInput reports whether a type is the input of rows to insert.
-func (s *Schema) InsertInput(typeName string) bool {
-	return strings.HasSuffix(typeName, insertInputSuffix)
 }

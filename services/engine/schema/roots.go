@@ -13,8 +13,12 @@ type Kind string
 
 // The kinds of root fields (contracts §1.3).
 const (
-	Select      Kind = "select"
-	SelectByPK  Kind = "select_by_pk"
+	Select     Kind = "select"
+	SelectByPK Kind = "select_by_pk"
+	// SelectAggregate is B_aggregate.
+	SelectAggregate Kind = "select_aggregate"
+	// Namespace holds the root fields of a source.
+	Namespace   Kind = "namespace"
 	Insert      Kind = "insert"
 	InsertOne   Kind = "insert_one"
 	Update      Kind = "update"
@@ -36,6 +40,11 @@ type RootField struct {
 	Table *model.Table
 	// Action of an action.
 	Action *model.Action
+	// Function or Native of a field of theirs.
+	Function *model.Function
+	Native   *model.NativeQuery
+	// Naming of a namespace.
+	Naming *model.Naming
 }
 
 // tableRoot describes one root field of a table.
@@ -65,19 +74,27 @@ func init() { // literals would refer to themselves through the builders
 			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
 				return named(t.Type), keyArguments(t)
 			}},
+		{SelectAggregate, func(r *model.RootFields) model.RootField { return r.SelectAggregate },
+			func(s *Schema, t *model.Table) bool {
+				return s.aggregates(t) && s.role.Table(t).Select.Roots.SelectAggregate
+			},
+			"fetch aggregated fields from the table: %q",
+			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
+				return nonNull(t.TypeName(aggregateSuffix)), selectArguments(t)
+			}},
 	}
 	mutationRoots = []tableRoot{
 		{Insert, func(r *model.RootFields) model.RootField { return r.Insert },
 			func(s *Schema, t *model.Table) bool { _, ok := s.insertable(t); return ok },
 			"insert data into the table: %q",
 			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
-				return named(MutationResponse(t)), s.insertArguments(t, Objects, nonNullListOf(t.Type+insertInputSuffix))
+				return named(MutationResponse(t)), s.insertArguments(t, Objects, nonNullListOf(t.TypeName(insertInputSuffix)))
 			}},
 		{InsertOne, func(r *model.RootFields) model.RootField { return r.InsertOne },
 			func(s *Schema, t *model.Table) bool { _, ok := s.insertable(t); return ok && s.selectable(t) },
 			"insert a single row into the table: %q",
 			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
-				return named(t.Type), s.insertArguments(t, Object, nonNull(t.Type+insertInputSuffix))
+				return named(t.Type), s.insertArguments(t, Object, nonNull(t.TypeName(insertInputSuffix)))
 			}},
 		{Update, func(r *model.RootFields) model.RootField { return r.Update },
 			func(s *Schema, t *model.Table) bool { _, ok := s.updatable(t); return ok },
@@ -90,14 +107,14 @@ func init() { // literals would refer to themselves through the builders
 			"update single row of the table: %q",
 			func(s *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
 				return named(t.Type), sortArguments(append(s.updateArguments(t),
-					&ast.ArgumentDefinition{Name: PKColumns, Type: nonNull(t.Type + pkColumnsInputSuffix)}))
+					&ast.ArgumentDefinition{Name: t.Naming.Field(PKColumns), Type: nonNull(t.TypeName(pkColumnsInputSuffix))}))
 			}},
 		{UpdateMany, func(r *model.RootFields) model.RootField { return r.UpdateMany },
 			func(s *Schema, t *model.Table) bool { _, ok := s.updatable(t); return ok },
 			"update multiple rows of table: %q",
 			func(_ *Schema, t *model.Table) (*ast.Type, ast.ArgumentDefinitionList) {
 				return &ast.Type{Elem: named(MutationResponse(t))}, ast.ArgumentDefinitionList{
-					{Name: Updates, Description: "updates to execute, in order", Type: nonNullListOf(t.Type + updatesSuffix)}}
+					{Name: Updates, Description: "updates to execute, in order", Type: nonNullListOf(t.TypeName(updatesSuffix))}}
 			}},
 		{Delete, func(r *model.RootFields) model.RootField { return r.Delete },
 			(*Schema).deletable,
@@ -115,7 +132,7 @@ func init() { // literals would refer to themselves through the builders
 }
 
 func whereArgument(t *model.Table) *ast.ArgumentDefinition {
-	return &ast.ArgumentDefinition{Name: Where, Description: "filter the rows which have to be affected", Type: nonNull(t.Type + boolExpSuffix)}
+	return &ast.ArgumentDefinition{Name: Where, Description: "filter the rows which have to be affected", Type: nonNull(t.TypeName(boolExpSuffix))}
 }
 
 func keyArguments(t *model.Table) ast.ArgumentDefinitionList {
@@ -129,7 +146,7 @@ func keyArguments(t *model.Table) ast.ArgumentDefinitionList {
 func (s *Schema) insertArguments(t *model.Table, name string, rows *ast.Type) ast.ArgumentDefinitionList {
 	args := ast.ArgumentDefinitionList{{Name: name, Description: "the rows to be inserted", Type: rows}}
 	if s.upsertable(t) {
-		args = append(args, &ast.ArgumentDefinition{Name: OnConflict, Description: "upsert condition", Type: named(t.Type + onConflictSuffix)})
+		args = append(args, &ast.ArgumentDefinition{Name: t.Naming.Field(OnConflict), Description: "upsert condition", Type: named(t.TypeName(onConflictSuffix))})
 	}
 	return args
 }
@@ -172,19 +189,34 @@ func (s *Schema) Root(op ast.Operation, name string) (RootField, bool) {
 // findRoot searches instead of keeping an index: an index of all root fields
 // for every role of every project costs more than a few microseconds now and then.
 func (s *Schema) findRoot(op ast.Operation, name string) (RootField, tableRoot, bool) {
-	for _, t := range s.model.Tables {
-		for _, r := range rootsOf(op) {
-			if f := r.field(&t.Root); f.Name == name && name != "" && r.visible(s, t) {
-				return RootField{Kind: r.kind, Table: t}, r, true
-			}
-		}
+	if f, r, ok := s.findTableRoot(op, name, ""); ok {
+		return f, r, ok
 	}
 	for _, a := range s.model.Actions {
 		if a.Name == name && s.shows(a, op) {
 			return RootField{Kind: ActionField, Action: a}, tableRoot{}, true
 		}
 	}
+	if n, ok := s.Namespaced(op, name); ok {
+		return RootField{Kind: Namespace, Naming: n}, tableRoot{}, true
+	}
 	return RootField{}, tableRoot{}, false
+}
+
+// findTableRoot searches the tables under a namespace, or under none.
+func (s *Schema) findTableRoot(op ast.Operation, name, namespace string) (RootField, tableRoot, bool) {
+	for _, t := range s.model.Tables {
+		if t.Naming.Namespace != namespace {
+			continue
+		}
+		for _, r := range rootsOf(op) {
+			if f := r.field(&t.Root); f.Name == name && name != "" && r.visible(s, t) {
+				return RootField{Kind: r.kind, Table: t}, r, true
+			}
+		}
+	}
+	f, ok := s.findOther(op, name, namespace)
+	return f, tableRoot{}, ok
 }
 
 // RootDefinition is the root type of op with only the fields that are asked for
@@ -205,6 +237,10 @@ func (s *Schema) RootDefinition(op ast.Operation, names []string) *ast.Definitio
 		}
 		if f, r, ok := s.findRoot(op, name); ok && f.Table != nil {
 			d.Fields = append(d.Fields, r.definition(s, f.Table))
+		} else if ok && f.Naming != nil {
+			d.Fields = append(d.Fields, s.namespaceField(op, f.Naming))
+		} else if ok && f.Action == nil {
+			d.Fields = append(d.Fields, otherField(f))
 		} else if ok {
 			d.Fields = append(d.Fields, actionField(f.Action))
 		} else if op == ast.Query && name == NoQueriesField && !s.any(op) {
@@ -234,12 +270,15 @@ func (s *Schema) any(op ast.Operation) bool {
 			return true
 		}
 	}
-	return false
+	return s.anyOther(op, "") || len(s.namespaceFields(op)) > 0
 }
 
 func (s *Schema) rootFields(op ast.Operation) ast.FieldList {
-	var fields ast.FieldList
+	fields := append(s.namespaceFields(op), s.otherFields(op, "")...)
 	for _, t := range s.model.Tables {
+		if t.Naming.Namespace != "" {
+			continue
+		}
 		for _, r := range rootsOf(op) {
 			if r.field(&t.Root).Name != "" && r.visible(s, t) {
 				fields = append(fields, r.definition(s, t))

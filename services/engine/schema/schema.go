@@ -26,12 +26,20 @@ type Options struct {
 	BackendOnly bool
 	// NoIntrospection hides __schema and __type (contracts §12.3).
 	NoIntrospection bool
+	// CollapsesNull takes a null where a condition is wanted as true.
+	CollapsesNull bool
+	// StringifiesNumbers answers numbers that a double can't hold as strings.
+	StringifiesNumbers bool
+	// InferFunctions lets whoever may read a table call the functions without
+	// effects that return its rows.
+	InferFunctions bool
 }
 
 // Permissions is what a schema asks of access; *access.Role fulfils it.
 type Permissions interface {
 	Table(*model.Table) *access.Table
 	Action(*model.Action) bool
+	Function(*model.Function) bool
 }
 
 // Schema is one role's view of a project. Safe for concurrent use; what it hands
@@ -62,7 +70,7 @@ func New(m *model.Model, p Permissions, options Options) *Schema {
 		tables: make(map[string]*model.Table, len(m.Tables)),
 		memo:   map[string]*ast.Definition{},
 	}
-	for _, t := range m.Tables {
+	for _, t := range m.RowTypes() {
 		s.tables[t.Type] = t
 	}
 	return s
@@ -110,30 +118,111 @@ func (s *Schema) build(name string) *ast.Definition {
 	if t := s.tables[name]; t != nil {
 		return s.object(t)
 	}
-	if name == OrderByEnum {
-		return orderByEnum
+	for _, n := range s.model.Namings {
+		if d := s.buildNamed(n, name); d != nil {
+			return d
+		}
+	}
+	if e := s.model.Enums[name]; e != nil {
+		return s.tableEnum(e)
+	}
+	if d := s.callInput(name); d != nil {
+		return d
+	}
+	if d := s.spatial(name); d != nil {
+		return d
+	}
+	if s.usesScalar(name, false) || s.hasScalar(name, true) || s.model.Types[name] != nil {
+		return &ast.Definition{Kind: ast.Scalar, Name: name}
+	}
+	return nil
+}
+
+// buildNamed makes the definition of a type whose name follows from a source's
+// naming.
+func (s *Schema) buildNamed(n *model.Naming, name string) *ast.Definition {
+	if name == n.Shared(OrderByEnum) {
+		return orderByEnum(n)
+	}
+	if n.Namespace != "" {
+		for _, op := range []ast.Operation{ast.Query, ast.Mutation} {
+			if name == s.TypeOf(n, op) {
+				return s.rootOf(n, op)
+			}
+		}
+	}
+	if inner, ok := n.Inner(name); ok {
+		if d := s.buildOfTable(n, inner, name); d != nil {
+			return d
+		}
+	}
+	return s.buildShared(n, name)
+}
+
+// buildShared makes the types that belong to scalars and enums.
+func (s *Schema) buildShared(n *model.Naming, name string) *ast.Definition {
+	if written, ok := strings.CutSuffix(name, n.TypePart(arrayComparisonSuffix)); ok {
+		if scalar, ok := s.scalarOf(n, written, true); ok {
+			return arrayComparison(n, scalar)
+		}
+	}
+	if written, ok := strings.CutSuffix(name, n.TypePart(comparisonSuffix)); ok {
+		if e := s.model.Enums[written]; e != nil && s.hasScalar(written, false) {
+			return enumComparison(n, name, written)
+		}
+		if scalar, ok := s.scalarOf(n, written, false); ok {
+			return s.comparison(n, scalar)
+		}
+	}
+	if written, ok := strings.CutSuffix(name, n.TypePart(castSuffix)); ok {
+		if scalar, ok := s.scalarOf(n, written, false); ok {
+			return s.cast(n, scalar)
+		}
+	}
+	return nil
+}
+
+// buildOfTable makes one of the types of a table.
+func (s *Schema) buildOfTable(n *model.Naming, inner, name string) *ast.Definition {
+	if d := s.boolColumns(n, inner, name); d != nil {
+		return d
 	}
 	for _, g := range generated {
-		base, ok := strings.CutSuffix(name, g.suffix)
+		base, ok := strings.CutSuffix(inner, n.TypePart(g.suffix))
 		if !ok {
 			continue
 		}
-		if t := s.tables[base]; t != nil {
+		if t := s.tables[n.TypeOf(base)]; t != nil && t.Naming == n {
 			if d := g.build(s, t, name); d != nil {
 				return d
 			}
 		}
 	}
-	if scalar, ok := strings.CutSuffix(name, arrayComparisonSuffix); ok && s.hasScalar(scalar, true) {
-		return arrayComparison(scalar)
-	}
-	if scalar, ok := strings.CutSuffix(name, comparisonSuffix); ok && s.hasScalar(scalar, false) {
-		return comparison(scalar)
-	}
-	if s.hasScalar(name, false) || s.hasScalar(name, true) || s.model.Types[name] != nil {
-		return &ast.Definition{Kind: ast.Scalar, Name: name}
-	}
 	return nil
+}
+
+// scalarOf finds the scalar that the name of a comparison type begins with.
+func (s *Schema) scalarOf(n *model.Naming, written string, list bool) (string, bool) {
+	if !n.Camel {
+		return written, list && s.hasScalar(written, true) || !list && s.hasComparison(written)
+	}
+	for _, scalar := range append([]string{"geometry", "geography"}, everywhere...) {
+		if !list && n.Shared(scalar) == written {
+			return scalar, s.hasComparison(scalar)
+		}
+	}
+	for _, t := range s.model.Tables {
+		if t.Naming != n {
+			continue
+		}
+		p := s.role.Table(t)
+		for _, c := range t.Columns {
+			if c.List() == list && n.Shared(c.Scalar) == written && mentions(p, c) {
+				return c.Scalar, true
+			}
+		}
+	}
+	return s.ownScalar(list, func(of *model.Naming, c *model.Column) bool { return of == n && n.Shared(c.Scalar) == written })
 }
 
 // hasScalar reports whether some column that the role may name has the scalar,
@@ -147,7 +236,8 @@ func (s *Schema) hasScalar(scalar string, list bool) bool {
 			}
 		}
 	}
-	return false
+	_, ok := s.ownScalar(list, func(_ *model.Naming, c *model.Column) bool { return c.Scalar == scalar })
+	return ok
 }
 
 func mentions(p *access.Table, c *model.Column) bool {
@@ -197,8 +287,33 @@ func (s *Schema) RefusesNull(typeName string) bool {
 	if t := s.model.Types[typeName]; t != nil && !t.BuiltIn {
 		return false
 	}
-	return strings.HasSuffix(typeName, boolExpSuffix) || strings.HasSuffix(typeName, comparisonSuffix)
+	if s.options.CollapsesNull {
+		return false
+	}
+	return s.isPart(typeName, boolExpSuffix) || s.isPart(typeName, comparisonSuffix)
 }
+
+// InsertInput reports whether a type is the input of rows to insert.
+func (s *Schema) InsertInput(typeName string) bool { return s.isPart(typeName, insertInputSuffix) }
+
+// isPart reports whether a type's name ends in a part, as some source writes it.
+func (s *Schema) isPart(typeName, suffix string) bool {
+	for _, n := range s.model.Namings {
+		if strings.HasSuffix(typeName, n.TypePart(suffix)) {
+			return true
+		}
+		if inner, ok := n.Inner(typeName); ok && strings.HasSuffix(inner, n.TypePart(suffix)) {
+			return true
+		}
+	}
+	return false
+}
+
+// CollapsesNull reports whether a null where a condition is wanted is true.
+func (s *Schema) CollapsesNull() bool { return s.options.CollapsesNull }
+
+// StringifiesNumbers reports whether large numbers are answered as strings.
+func (s *Schema) StringifiesNumbers() bool { return s.options.StringifiesNumbers }
 
 // Introspection reports whether __schema and __type are there.
 func (s *Schema) Introspection() bool { return !s.options.NoIntrospection }

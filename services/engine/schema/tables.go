@@ -14,7 +14,7 @@ import (
 // object type without a column would have no fields, so it doesn't.
 func (s *Schema) selectable(t *model.Table) bool {
 	p := s.role.Table(t).Select
-	return p != nil && slices.ContainsFunc(t.Columns, p.Columns.Has)
+	return p != nil && (slices.ContainsFunc(t.Columns, p.Columns.Has) || s.computes(t))
 }
 
 // writes reports whether conditions on the table are needed although its rows
@@ -73,16 +73,28 @@ func (s *Schema) object(t *model.Table) *ast.Definition {
 	d := &ast.Definition{Kind: ast.Object, Name: t.Type, Description: tableDescription(t)}
 	for _, c := range s.selected(t) {
 		ct := columnType(c)
-		ct.NonNull = !c.Nullable
-		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: c.Name, Description: c.Comment, Type: ct})
+		ct.NonNull = !s.role.Table(t).Select.Nullable(c)
+		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: c.Name, Description: c.Comment, Type: ct, Arguments: pathArgument(c)})
 	}
 	for _, r := range t.Relationships {
 		if f := s.relationship(r); f != nil {
 			d.Fields = append(d.Fields, f)
 		}
+		if f := s.relationshipAggregate(r); f != nil {
+			d.Fields = append(d.Fields, f)
+		}
 	}
+	d.Fields = append(d.Fields, s.derivedFields(t)...)
 	sortFields(d.Fields)
 	return d
+}
+
+// pathArgument lets json columns be read in part.
+func pathArgument(c *model.Column) ast.ArgumentDefinitionList {
+	if c.List() || c.Scalar != "json" && c.Scalar != "jsonb" {
+		return nil
+	}
+	return ast.ArgumentDefinitionList{{Name: Path, Description: "JSON select path", Type: named("String")}}
 }
 
 // relationship is the field of a relationship; nil if the role can't read the target.
@@ -122,11 +134,11 @@ func TakesBigInt(a *ast.ArgumentDefinition) bool { return a == offsetArgument }
 
 func selectArguments(t *model.Table) ast.ArgumentDefinitionList {
 	return ast.ArgumentDefinitionList{
-		{Name: DistinctOn, Description: "distinct select on columns", Type: listOf(t.Type + selectColumnSuffix)},
+		{Name: t.Naming.Field(DistinctOn), Description: "distinct select on columns", Type: listOf(t.TypeName(selectColumnSuffix))},
 		limitArgument,
 		offsetArgument,
-		{Name: OrderBy, Description: "sort the rows by one or more columns", Type: listOf(t.Type + orderBySuffix)},
-		{Name: Where, Description: "filter the rows returned", Type: named(t.Type + boolExpSuffix)},
+		{Name: t.Naming.Field(OrderBy), Description: "sort the rows by one or more columns", Type: listOf(t.TypeName(orderBySuffix))},
+		{Name: Where, Description: "filter the rows returned", Type: named(t.TypeName(boolExpSuffix))},
 	}
 }
 
@@ -143,15 +155,17 @@ func (s *Schema) boolExp(t *model.Table, name string) *ast.Definition {
 			{Name: Not, Type: named(name)},
 			{Name: Or, Type: listOf(name)},
 		}}
-	for _, c := range s.selected(t) {
-		suffix := comparisonSuffix
-		if c.List() {
-			suffix = arrayComparisonSuffix
-		}
-		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: c.Name, Type: named(c.Scalar + suffix)})
+	for _, c := range append(s.selected(t), s.computedValues(t)...) {
+		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: c.Name, Type: named(comparisonName(t.Naming, c))})
+	}
+	for _, f := range s.computedRows(t) {
+		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: f.Field, Type: named(f.Target.TypeName(boolExpSuffix))})
 	}
 	for _, r := range s.readableRelationships(t) {
-		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: r.Name, Type: named(r.Target.Type + boolExpSuffix)})
+		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: r.Name, Type: named(r.Target.TypeName(boolExpSuffix))})
+		if r.Array && s.aggregates(r.Target) {
+			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: r.AggregateName, Type: named(r.Target.TypeName(aggregateBoolExpSuffix))})
+		}
 	}
 	sortFields(d.Fields)
 	return d
@@ -177,12 +191,14 @@ func (s *Schema) orderBy(t *model.Table, name string) *ast.Definition {
 	}
 	d := &ast.Definition{Kind: ast.InputObject, Name: name,
 		Description: fmt.Sprintf("Ordering options when selecting data from %q.", t.Name.Name)}
-	for _, c := range s.selected(t) {
-		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: c.Name, Type: named(OrderByEnum)})
+	for _, c := range append(s.selected(t), s.computedValues(t)...) {
+		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: c.Name, Type: named(t.Naming.Shared(OrderByEnum))})
 	}
 	for _, r := range s.readableRelationships(t) {
 		if !r.Array {
-			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: r.Name, Type: named(r.Target.Type + orderBySuffix)})
+			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: r.Name, Type: named(r.Target.TypeName(orderBySuffix))})
+		} else if s.aggregates(r.Target) {
+			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: r.AggregateName, Type: named(r.Target.TypeName(aggregateOrderBySuffix))})
 		}
 	}
 	sortFields(d.Fields)
@@ -194,7 +210,11 @@ func (s *Schema) selectColumn(t *model.Table, name string) *ast.Definition {
 	if !s.selectable(t) {
 		return nil
 	}
-	return enum(name, fmt.Sprintf("select columns of table %q", t.Name.Name), columnNames(s.selected(t)))
+	names := columnNames(s.selected(t))
+	if len(names) == 0 { // only computed fields are granted
+		names = []string{Placeholder}
+	}
+	return enum(name, fmt.Sprintf("select columns of table %q", t.Name.Name), names)
 }
 
 func columnNames(columns []*model.Column) []string {

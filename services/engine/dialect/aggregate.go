@@ -1,0 +1,206 @@
+package dialect
+
+import (
+	"strconv"
+
+	"tenantry/policy/filter"
+	"tenantry/services/engine/plan"
+	"tenantry/tenants/catalog"
+)
+
+// maxPairs is how many pairs json_build_object takes: Postgres's functions have
+// at most 100 arguments.
+const maxPairs = 50
+
+// aggregated writes the JSON object of an aggregate. Values and nodes are
+// subselects of their own over the same rows: the permission's limit is on the
+// nodes alone.
+func (w *writer) aggregated(s *plan.Select, outer *scope) {
+	members := s.Aggregate.Members
+	w.object(len(members), func(i int) string { return members[i].Key }, func(i int) {
+		switch m := members[i]; {
+		case m.Text != nil:
+			w.constant(*m.Text)
+		case m.Nodes != nil:
+			w.selection(m.Nodes, outer)
+		default:
+			w.values(s, m.Values, outer)
+		}
+	})
+}
+
+// object writes a JSON object of n members.
+func (w *writer) object(n int, key func(i int) string, value func(i int)) {
+	if n <= maxPairs {
+		w.text("json_build_object(")
+		for i := range n {
+			w.comma(i)
+			w.literal(key(i))
+			w.text(", ")
+			value(i)
+		}
+		w.text(")")
+		return
+	}
+	w.text("('{' || ")
+	for i := range n {
+		if i > 0 {
+			w.text(" || ',' || ")
+		}
+		w.literal(strconv.Quote(key(i)) + ":")
+		w.text(" || coalesce(to_json(")
+		value(i)
+		w.text(")::text, 'null')")
+	}
+	w.text(" || '}')::json")
+}
+
+func (w *writer) constant(text string) {
+	w.literal(text)
+	w.text("::text")
+}
+
+// values writes one subselect with all functions over the rows of s.
+func (w *writer) values(s *plan.Select, values []plan.AggregateValue, outer *scope) {
+	row := &scope{alias: w.alias(), outer: outer}
+	flat := len(s.DistinctOn) == 0 && len(s.Limit) == 0 && s.Offset == nil
+	column := func(c plan.Column) { w.cell(row, c.Name, c.Type, c.Cases) }
+	names := aggregateColumns{names: map[string]string{}}
+	if !flat {
+		column = func(c plan.Column) { w.text(rowAlias + "." + names.of(c)) }
+	}
+	w.text("(SELECT ")
+	w.object(len(values), func(i int) string { return values[i].Key }, func(i int) { w.aggregateValue(values[i], column) })
+	w.text(" FROM ")
+	if flat {
+		w.from(s, row)
+		w.text(")")
+		return
+	}
+	w.text("(SELECT ")
+	w.distinct(s, row)
+	if len(names.columns) == 0 && len(s.DistinctOn) > 0 {
+		w.text("1")
+	}
+	for i, c := range names.columns {
+		w.comma(i)
+		w.cell(row, c.Name, c.Type, c.Cases)
+		w.text(" AS " + names.of(c))
+	}
+	w.text(" FROM ")
+	w.from(s, row)
+	w.orderBy(s.OrderBy, row)
+	w.bounds(s)
+	w.text(") AS " + rowAlias + ")")
+}
+
+// aggregateColumns names the columns that functions need of a subselect.
+type aggregateColumns struct {
+	names   map[string]string
+	columns []plan.Column
+}
+
+func (a *aggregateColumns) of(c plan.Column) string {
+	name, ok := a.names[c.Name]
+	if !ok {
+		name = quote("c" + strconv.Itoa(len(a.columns)))
+		a.names[c.Name] = name
+		a.columns = append(a.columns, c)
+	}
+	return name
+}
+
+func (w *writer) aggregateValue(v plan.AggregateValue, column func(plan.Column)) {
+	switch {
+	case v.Text != nil:
+		w.constant(*v.Text)
+	case v.Fields != nil:
+		w.object(len(v.Fields), func(i int) string { return v.Fields[i].Key }, func(i int) {
+			if f := v.Fields[i]; f.Text != nil {
+				w.constant(*f.Text)
+			} else {
+				w.function(v.Function, *f.Column, func() { column(*f.Column) })
+			}
+		})
+	default:
+		w.count(v.Function, v.Distinct, len(v.Columns), func(i int) { column(v.Columns[i]) })
+	}
+}
+
+// count writes count, or another function over what is listed; nothing listed
+// means rows.
+func (w *writer) count(function string, distinct bool, columns int, column func(i int)) {
+	w.text(function + "(")
+	if columns == 0 {
+		w.text("*)")
+		return
+	}
+	if distinct {
+		w.text("DISTINCT ")
+	}
+	if columns > 1 {
+		w.text("(")
+	}
+	for i := range columns {
+		w.comma(i)
+		column(i)
+	}
+	if columns > 1 {
+		w.text(")")
+	}
+	w.text(")")
+}
+
+// function writes a function over a column. Postgres has no greatest uuid; its
+// text sorts as it does.
+func (w *writer) function(name string, c plan.Column, column func()) {
+	element := c.Type.Element()
+	if element == (catalog.TypeRef{Schema: "pg_catalog", Name: "uuid"}) && !c.Type.Array() {
+		w.text("(" + name + "(")
+		column()
+		w.text("::text))::uuid")
+		return
+	}
+	if c.AsText {
+		w.text("(")
+	}
+	w.text(name + "(")
+	column()
+	w.text(")")
+	if c.AsText {
+		w.text(")::text")
+	}
+}
+
+// relatedAggregate writes a function over related rows as a value of the row.
+func (w *writer) relatedAggregate(table catalog.Name, on []filter.Pair, where filter.Expr, row *scope, function func(inner *scope)) {
+	inner := &scope{alias: w.alias(), outer: row}
+	w.text("(SELECT ")
+	function(inner)
+	w.text(" FROM ")
+	w.table(table)
+	w.text(" AS " + quote(inner.alias))
+	w.where(on, where, inner)
+	w.text(")")
+}
+
+// aggregateOperand writes the left side of a condition on an aggregate.
+func (w *writer) aggregateOperand(a filter.Aggregate, row *scope) {
+	w.relatedAggregate(a.Table, a.On, a.Where, row, func(inner *scope) {
+		w.count(a.Function, a.Distinct, len(a.Columns), func(i int) {
+			c := a.Columns[i]
+			w.cell(inner, c.Name, c.Type, c.Cases)
+		})
+	})
+}
+
+// orderAggregate writes a sort key over related rows.
+func (w *writer) orderAggregate(o *plan.OrderAggregate, c plan.Column, row *scope) {
+	w.relatedAggregate(o.Of.Table, o.Of.On, o.Of.Where, row, func(inner *scope) {
+		if o.Function == "count" {
+			w.text("count(*)")
+			return
+		}
+		w.function(o.Function, c, func() { w.cell(inner, c.Name, c.Type, c.Cases) })
+	})
+}
