@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"tenantry/api/errcode"
 )
@@ -161,8 +162,8 @@ func (f *following) using(into *dependents, column, relationship func(TableName,
 	})
 }
 
-// retyped refuses another type for a column that permissions use: their
-// constants were written for the old one.
+// retyped refuses another type for a column that permissions compare with
+// constants or set to them: those were written for the old one.
 func (f *following) retyped() error {
 	if f.Cascade {
 		return nil
@@ -173,11 +174,9 @@ func (f *following) retyped() error {
 				continue
 			}
 			on := newDependents()
-			f.using(on, func(table TableName, name string) bool { return table == t.From && name == c.From }, nil, nil)
-			// That a permission lists the column does not depend on its type.
 			f.source.eachPermission(func(p permission) {
-				if !f.rulesUse(p, t.From, c.From) {
-					delete(on.permissions, permissionKey{p.table, p.kind, p.role})
+				if f.constant(p, t.From, c.From) {
+					on.permissions[permissionKey{p.table, p.kind, p.role}] = true
 				}
 			})
 			if names := on.names(f.source.Name); len(names) > 0 {
@@ -189,14 +188,36 @@ func (f *following) retyped() error {
 	return nil
 }
 
-func (f *following) rulesUse(p permission, table TableName, column string) bool {
-	_, found := p.set[column]
-	found = found && p.table == table
-	p.walk(&ruleWalk{source: f.source.Name, targetOf: f.targetOf, column: func(t TableName, name string) string {
-		found = found || t == table && name == column
-		return name
+// constant reports whether a permission has a constant of a column's type.
+func (f *following) constant(p permission, table TableName, column string) bool {
+	found := false
+	if preset, ok := p.set[column]; ok && p.table == table {
+		if n, err := scan(preset); err == nil {
+			found = n.constant()
+		}
+	}
+	p.walk(&ruleWalk{source: f.source.Name, targetOf: f.targetOf, compared: func(t TableName, name string, with node) {
+		found = found || t == table && name == column && with.constant()
 	}})
 	return found
+}
+
+// constant reports whether a value holds more than session variables.
+func (n node) constant() bool {
+	switch n.kind() {
+	case '{':
+		for i, key := range n.keys {
+			if key != "_is_null" && key != "$is_null" && n.items[i].constant() {
+				return true
+			}
+		}
+		return false
+	case '[':
+		return slices.ContainsFunc(n.items, node.constant)
+	case '"':
+		return !strings.HasPrefix(strings.ToLower(unquote(n.raw)), "x-hasura-")
+	}
+	return !n.isNull()
 }
 
 // dropped are the objects that depend on tables, columns and functions that are

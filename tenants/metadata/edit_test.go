@@ -37,7 +37,7 @@ const library = `{"table":"author","array_relationships":[{"name":"articles","us
 
 const libraryRest = `"actions":[{"name":"go","definition":{"output_type":"Out","handler":"h"},"permissions":[{"role":"user"}]}],
 "custom_types":{"objects":[{"name":"Out","fields":[{"name":"id","type":"Int"}],"relationships":[{"name":"of","type":"object","remote_table":"author","field_mapping":{"id":"id"}}]}]},
-"query_collections":[{"name":"c","definition":{"queries":[{"name":"q","query":"{ a }"}]}}],"allowlist":[{"collection":"c"}]`
+"query_collections":[{"name":"c","definition":{"queries":[{"name":"q","query":"{ a }"}]}}],"allowlist":[{"collection":"c","scope":{"global":true}}]`
 
 func TestEditsMakeANewDocument(t *testing.T) {
 	t.Parallel()
@@ -69,7 +69,7 @@ func TestEditsMakeANewDocument(t *testing.T) {
 		"drop listed collection":   {edit: bind(t, metadata.DropQueryCollection, `{"collection":"c","cascade":true}`), lacks: `"collection"`},
 		"query":                    {edit: bind(t, metadata.AddQueryToCollection, `{"collection_name":"c","query_name":"r","query":"{ b }"}`), has: `{"name":"r","query":"{ b }"}`},
 		"drop query":               {edit: bind(t, metadata.DropQueryFromCollection, `{"collection_name":"c","query_name":"q"}`), has: `{"name":"c","definition":{"queries":[]}}`},
-		"what is allowed already":  {edit: bind(t, metadata.AddCollectionToAllowlist, `{"collection":"c","scope":{"global":false,"roles":["x"]}}`), has: `"allowlist":[{"collection":"c"}]`},
+		"what is allowed already":  {edit: bind(t, metadata.AddCollectionToAllowlist, `{"collection":"c","scope":{"global":false,"roles":["x"]}}`), has: `"allowlist":[{"collection":"c","scope":{"global":true}}]`},
 		"drop from the allow-list": {edit: bind(t, dropFromAllowlist, `{"collection":"c"}`), lacks: `allowlist`},
 		"clear":                    {edit: func(d *metadata.Document) (*metadata.Document, error) { return metadata.Clear(d), nil }, has: `"tables":[]}]}`},
 	} {

@@ -54,8 +54,8 @@ func (d *Document) canonical() {
 	}
 	by(d.Allowlist, func(a AllowlistEntry) string { return a.Collection })
 	for i, a := range d.Allowlist {
-		if a.Scope != nil && a.Scope.Global {
-			d.Allowlist[i].Scope = nil
+		if a.Scope == nil {
+			d.Allowlist[i].Scope = &AllowlistScope{Global: true}
 		}
 	}
 	by(d.RESTEndpoints, func(r RESTEndpoint) string { return r.Name })

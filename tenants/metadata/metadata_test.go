@@ -126,7 +126,7 @@ func TestEveryMistakeIsToldWithItsPath(t *testing.T) {
 			[]string{
 				`$.sources[0].tables[1].table: multiple declarations exist for the table "a"`,
 				`$.sources[0].tables[1].delete_permissions[1].role: multiple declarations exist for the permission for role "r"`,
-				`$.allowlist[1].collection: multiple declarations exist for the allowlist collection "c"`,
+				`$: multiple declarations exist for the following allowlist entries: c`,
 				`$.allowlist[2].collection: query collection with name "d" does not exist`,
 			},
 		},

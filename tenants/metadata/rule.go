@@ -17,6 +17,8 @@ type ruleWalk struct {
 	column       func(table TableName, name string) string
 	relationship func(table TableName, name string) string
 	table        func(TableName) TableName
+	// compared is told what a column is compared with; nil needs no telling.
+	compared func(table TableName, column string, with node)
 }
 
 // rewrite returns the rule of a table with what the functions say; a rule in
@@ -98,6 +100,9 @@ func (w *ruleWalk) value(b *bytes.Buffer, key string, n node, table, root TableN
 			w.aggregate(b, n, to, root)
 			return
 		}
+	}
+	if w.compared != nil {
+		w.compared(table, key, n)
 	}
 	w.operators(b, n, table, root)
 }

@@ -14,7 +14,7 @@ const reservedVariables = "HASURA_GRAPHQL_"
 // values that are none of those allowed.
 func (d *Document) validate() []Problem {
 	c := &decoder{}
-	sources := unique{c: c, what: "source"}
+	sources := unique{c: c, all: "sources"}
 	for i := range d.Sources {
 		s, at := &d.Sources[i], fmt.Sprintf("$.sources[%d]", i)
 		sources.add(at+".name", s.Name)
@@ -29,7 +29,7 @@ func (d *Document) validate() []Problem {
 		c.nativeQueries(s.NativeQueries, at+".native_queries")
 		c.logicalModels(s.LogicalModels, at+".logical_models")
 	}
-	actions := unique{c: c, what: "action"}
+	actions := unique{c: c, all: "actions"}
 	for i := range d.Actions {
 		at := fmt.Sprintf("$.actions[%d]", i)
 		actions.add(at+".name", d.Actions[i].Name)
@@ -49,6 +49,9 @@ func (d *Document) validate() []Problem {
 type unique struct {
 	c    *decoder
 	what string
+	// all names the things of a list at the top of the document, in the plural:
+	// the dialect tells of those as a whole.
+	all  string
 	seen map[string]bool
 }
 
@@ -58,6 +61,8 @@ func (u *unique) add(path, name string) {
 	}
 	if name == "" {
 		u.c.fail(path, "empty string not allowed")
+	} else if u.seen[name] && u.all != "" {
+		u.c.fail("$", "multiple declarations exist for the following %s: %s", u.all, name)
 	} else if u.seen[name] {
 		u.c.fail(path, "multiple declarations exist for the %s %q", u.what, name)
 	}
@@ -131,13 +136,13 @@ func (d *decoder) headers(headers []Header, at string) {
 }
 
 func (d *decoder) collections(doc *Document) {
-	collections := unique{c: d, what: "query collection"}
+	collections := unique{c: d, all: "query collections"}
 	for i := range doc.QueryCollections {
 		at := fmt.Sprintf("$.query_collections[%d]", i)
 		collections.add(at+".name", doc.QueryCollections[i].Name)
 		d.queries(doc.QueryCollections[i].Definition.Queries, at+".definition.queries")
 	}
-	allowed := unique{c: d, what: "allowlist collection"}
+	allowed := unique{c: d, all: "allowlist entries"}
 	for i, entry := range doc.Allowlist {
 		at := fmt.Sprintf("$.allowlist[%d]", i)
 		allowed.add(at+".collection", entry.Collection)
