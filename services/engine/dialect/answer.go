@@ -8,6 +8,7 @@ import (
 // answered writes a column as a response has it: part of a json value, a shape
 // as GeoJSON, a number as text.
 func (w *writer) answered(c *plan.Column, row *scope) {
+	row.compute(c.Name, c.Of)
 	switch {
 	case c.GeoJSON && !c.Type.Array() && onlyPlain(c.Cases):
 		w.text(quote(c.Type.Schema) + ".st_asgeojson(")
