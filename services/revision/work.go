@@ -11,7 +11,6 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/services/engine/instance"
-	"tenantry/services/engine/introspect"
 	"tenantry/services/engine/source"
 	"tenantry/services/live"
 	"tenantry/tenants"
@@ -244,19 +243,12 @@ func (w *Work) Configure(edit func(settings.Settings) (settings.Settings, error)
 // Bump makes a new resource version even if the document stays as it is.
 func (w *Work) Bump() { w.bump = true }
 
-// Ran notes that SQL of the author has run, for the audit; detail must hold no
-// secrets.
-func (w *Work) Ran(detail map[string]any) {
-	w.ran = true
-	w.detail = detail
-}
-
 // Also adds to the transaction of the commit.
 func (w *Work) Also(f func(ctx context.Context, tx *store.Tx) error) { w.also = append(w.also, f) }
 
-// Open takes a share in the pool of a source, as it is configured by now; the
+// open takes a share in the pool of a source, as it is configured by now; the
 // caller closes it.
-func (w *Work) Open(name string) (*source.Source, error) {
+func (w *Work) open(name string) (*source.Source, error) {
 	for _, src := range w.document.Sources {
 		if src.Name == name {
 			return live.OpenSource(w.service.Pools, src, w.before.Project, w.settings)
@@ -307,44 +299,6 @@ func (w *Work) readSource(ctx context.Context, src metadata.Source, tolerant boo
 		return err
 	}
 	w.put(src.Name, fresh)
-	return nil
-}
-
-// Adapt is a step that comes with new tables of a source: they are read on the
-// connection, whose transaction has made them.
-func (w *Work) Adapt(ctx context.Context, conn introspect.Querier, name string, edit func(*metadata.Document) (*metadata.Document, error), j Judge) error {
-	edited, err := edit(w.document)
-	if err != nil {
-		return err
-	}
-	before := w.stage
-	w.resolve() // what did not resolve before does not count
-	before.resolved = w.resolved
-	w.document, w.resolved = edited, nil
-	if err := w.ReadOn(ctx, conn, name); err != nil {
-		return err
-	}
-	if j.Allow {
-		return nil
-	}
-	if added := w.added(before, false); len(added) > 0 {
-		return &Inconsistent{Objects: added, About: j.Object}
-	}
-	return nil
-}
-
-// ReadOn reads the catalog of a source on a connection, in its transaction.
-func (w *Work) ReadOn(ctx context.Context, conn introspect.Querier, name string) error {
-	for _, src := range w.document.Sources {
-		if src.Name != name {
-			continue
-		}
-		fresh, err := readCatalog(ctx, conn, src)
-		if err != nil {
-			return err
-		}
-		w.put(name, fresh)
-	}
 	return nil
 }
 

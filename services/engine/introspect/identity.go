@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"tenantry/tenants/catalog"
 )
 
@@ -52,10 +50,10 @@ const identitySQL = `SELECT pg_catalog.json_build_object(
         SELECT FROM pg_catalog.pg_depend d
         WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')))`
 
-// Identify reads the identities as the connection sees them, in its transaction.
-func Identify(ctx context.Context, conn *pgx.Conn) (*Identities, error) {
-	var text []byte
-	if err := conn.QueryRow(ctx, identitySQL, pgx.QueryExecModeExec).Scan(&text); err != nil {
+// Identify reads the identities as a connection sees them, in its transaction.
+func Identify(ctx context.Context, db Querier) (*Identities, error) {
+	text, err := askFor(ctx, db, identitySQL)
+	if err != nil {
 		return nil, fmt.Errorf("read identities: %w", err)
 	}
 	found := &Identities{}

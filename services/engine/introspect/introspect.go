@@ -37,7 +37,7 @@ type Querier interface {
 // database gives an equal catalog with an equal fingerprint. Errors are those of
 // pgx, wrapped; the caller owns the catalog.
 func Read(ctx context.Context, db Querier) (*catalog.Catalog, error) {
-	text, err := ask(ctx, db)
+	text, err := askFor(ctx, db, catalogSQL)
 	if err != nil {
 		return nil, fmt.Errorf("read the database's catalog: %w", err)
 	}
@@ -48,10 +48,10 @@ func Read(ctx context.Context, db Querier) (*catalog.Catalog, error) {
 	return read, nil
 }
 
-func ask(ctx context.Context, db Querier) (text []byte, err error) {
+func askFor(ctx context.Context, db Querier, sql string) (text []byte, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(withoutJIT)
-	batch.Queue(catalogSQL)
+	batch.Queue(sql)
 	results := db.SendBatch(ctx, batch)
 	defer func() { err = errors.Join(err, results.Close()) }()
 	if _, err := results.Exec(); err != nil {

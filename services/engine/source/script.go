@@ -18,8 +18,19 @@ type Script struct {
 	Plain bool
 	// Before and After look at the database on the script's connection, in its
 	// transaction: an error of theirs rolls it back. Either may be nil.
-	Before, After func(ctx context.Context, conn *pgx.Conn) error
+	Before, After func(ctx context.Context, db *Session) error
 }
+
+// Session is the connection of a script.
+type Session struct{ conn *pgx.Conn }
+
+// SendBatch sends statements on the connection, in its transaction.
+func (s *Session) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
+	return s.conn.SendBatch(ctx, batch)
+}
+
+// Committed reports whether the connection has no transaction, or none any more.
+func (s *Session) Committed() bool { return s.conn.PgConn().TxStatus() == idle }
 
 // Script runs a script in one transaction unless it is plain. The result is that
 // of the last statement: names first, then rows as text, NULL as "NULL"; nil if it
@@ -48,7 +59,7 @@ func (s *Source) Script(ctx context.Context, script Script) ([][]string, error) 
 		}
 	}
 	if script.Before != nil {
-		if err := script.Before(ctx, conn); err != nil {
+		if err := script.Before(ctx, &Session{conn}); err != nil {
 			return nil, err
 		}
 	}
@@ -70,7 +81,7 @@ func finish(ctx context.Context, conn *pgx.Conn, script Script) error {
 		if _, err := conn.PgConn().Exec(ctx, "RESET ROLE; RESET search_path; RESET statement_timeout").ReadAll(); err != nil {
 			return scriptError(ctx, err, script.SQL)
 		}
-		if err := script.After(ctx, conn); err != nil {
+		if err := script.After(ctx, &Session{conn}); err != nil {
 			return err
 		}
 	}

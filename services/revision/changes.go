@@ -1,4 +1,4 @@
-package metadataapi
+package revision
 
 import (
 	"tenantry/services/engine/introspect"
