@@ -229,7 +229,7 @@ func TestPermissionsThatCannotHoldAreReported(t *testing.T) {
 		"permission of admin": {`"delete_permissions":[{"role":"admin","permission":{"filter":{}}}]`, "", `the role admin needs no permission`},
 		"insert into a view":  {"", `"insert_permissions":[{"role":"u","permission":{"check":{}}}]`, `table "totals" is not insertable`},
 		"input validation":    {`"delete_permissions":[{"role":"u","permission":{"filter":{},"validate_input":{"type":"grpc","definition":{"url":"x"}}}}]`, "", `validate_input.type: expected "http", but got "grpc"`},
-		"computed fields":     {`"select_permissions":[{"role":"u","permission":{"columns":"*","filter":{},"computed_fields":["x"]}}]`, "", `computed fields are not supported`},
+		"computed fields":     {`"select_permissions":[{"role":"u","permission":{"columns":"*","filter":{},"computed_fields":["x"]}}]`, "", `computed field "x" does not exist`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -215,16 +215,14 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			},
 		},
 		"everything that this version does not serve": {
-			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"computed_fields":[{"name":"c","definition":{"function":"f"}}],"remote_relationships":[{"name":"r"}]}`,
-			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct"}],"inherited_roles":[{"role_name":"i","role_set":["a"]}],` +
+			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"remote_relationships":[{"name":"r"}]}`,
+			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct"}],` +
 				action(`"kind":"asynchronous","request_transform":{"version":2},"response_transform":{"version":2},"output_type":"Int"`),
 			served: 1,
 			want: []string{
 				`remote_schema|remote_schema rs|$.remote_schemas[0]|remote schemas are not supported by this version`,
 				`cron_trigger|cron_trigger ct|$.cron_triggers[0]|cron triggers are not supported by this version`,
-				`inherited_role|inherited_role i|$.inherited_roles[0]|inherited roles are not supported by this version`,
 				`remote_relationship|remote_relationship r in table orders in source default|$.sources[0].tables[0].remote_relationships[0]|remote relationships are not supported by this version`,
-				`computed_field|computed_field c in table orders in source default|$.sources[0].tables[0].computed_fields[0]|computed fields are not supported by this version`,
 				`event_trigger|event_trigger e in table orders in source default|$.sources[0].tables[0].event_triggers[0]|event triggers are not supported by this version`,
 				`action|action go|$.actions[0].definition.kind|asynchronous actions are not supported by this version`,
 				`action|action go|$.actions[0].definition.request_transform|request transforms are not supported by this version`,
