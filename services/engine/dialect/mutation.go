@@ -13,9 +13,9 @@ import (
 // row that was written. A failed check makes the executor roll back.
 //
 // A statement does not see what it writes itself. So when the answer of an
-// insert or update looks into tables, over relationships or a row filter, the
-// first statement yields the written rows instead, and a second one, in the same
-// transaction, answers from them. A delete answers with what was there before.
+// insert or update looks into tables, over relationships, the first statement
+// yields the written rows instead, and a second one, in the same transaction,
+// answers from them. A delete answers with what was there before.
 
 // Mutation is how a mutation is written and answered.
 type Mutation struct {
@@ -195,7 +195,7 @@ func (w *writer) returning(check filter.Expr, row *scope) {
 func (w *writer) answer(r plan.Returning) {
 	w.text("SELECT ")
 	if r.One {
-		w.written(r.Members[0].Rows, r.Filter, plan.Object)
+		w.written(r.Members[0].Rows, plan.Object)
 	} else {
 		w.text("json_build_object(")
 		for i, m := range r.Members {
@@ -209,7 +209,7 @@ func (w *writer) answer(r plan.Returning) {
 				w.literal(*m.Text)
 				w.text("::text")
 			default:
-				w.written(m.Rows, r.Filter, plan.List)
+				w.written(m.Rows, plan.List)
 			}
 		}
 		w.text(")")
@@ -264,7 +264,7 @@ func (w *writer) fromWritten(table catalog.Name) {
 }
 
 // written writes the JSON of the rows in "w".
-func (w *writer) written(output []plan.Output, where filter.Expr, shape plan.Shape) {
+func (w *writer) written(output []plan.Output, shape plan.Shape) {
 	row := &scope{alias: w.alias(), written: w.target}
 	if shape == plan.List {
 		w.text("(SELECT coalesce(json_agg(")
@@ -281,7 +281,6 @@ func (w *writer) written(output []plan.Output, where filter.Expr, shape plan.Sha
 	}
 	w.outputs(output, row)
 	w.text(` FROM "w" AS ` + quote(row.alias))
-	w.where(nil, where, row)
 	if shape == plan.Object {
 		w.text(" LIMIT 1")
 	}

@@ -100,13 +100,14 @@ type handler struct {
 	answer   string
 	status   int // 200 when 0
 	received []string
+	headers  http.Header // of the last call
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.received = append(h.received, string(body))
+	h.received, h.headers = append(h.received, string(body)), r.Header
 	w.Header().Set("Content-Type", "application/json")
 	if h.status != 0 {
 		w.WriteHeader(h.status)

@@ -228,14 +228,14 @@ type Delete struct {
 	Most int
 }
 
-// Returning is what a mutation answers.
+// Returning is what a mutation answers. The rows that it wrote are in it whatever
+// filter the role has on reading: it is the role's own work. Columns and related
+// rows are those that the role may read.
 type Returning struct {
 	// One is true when the field itself is the row (insert_one, by_pk) or null.
 	One bool
 	// Members of the mutation response, in order; for One, a single member.
 	Members []Member
-	// Filter is the role's row filter on what is read back.
-	Filter filter.Expr
 }
 
 // Member is one member of a mutation response: affected_rows, __typename or

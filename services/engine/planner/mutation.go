@@ -178,13 +178,9 @@ func presets(list []access.Preset) []plan.Assignment {
 	return out
 }
 
-// returning plans what a mutation answers; the role's row filter applies to
-// what is read back.
+// returning plans what a mutation answers.
 func (p *planner) returning(t *model.Table, f *operation.Field, path string, one bool) (plan.Returning, error) {
-	out := plan.Returning{One: one, Filter: filter.True}
-	if allowed := p.role.Table(t).Select; allowed != nil {
-		out.Filter = allowed.Filter
-	}
+	out := plan.Returning{One: one}
 	if one {
 		rows, err := p.output(t, f.Selections, path)
 		out.Members = []plan.Member{{Rows: rows}}
