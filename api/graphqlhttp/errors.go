@@ -54,6 +54,9 @@ func encode(doc errorDocument) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
 }
 
+// Data is the value of the member data of a body that DataBody made.
+func Data(body []byte) []byte { return body[len(`{"data":`) : len(body)-1] }
+
 // DataBody is the body of a success: {"data":…}.
 func DataBody(data []byte) []byte {
 	out := make([]byte, 0, len(data)+9)

@@ -104,7 +104,7 @@ func (f *ForeignKeyOn) decode(d *decoder, n node, path string) {
 		var object struct {
 			Table   TableName `json:"table"`
 			Column  *string   `json:"column,omitempty"`
-			Columns []string  `json:"columns,omitempty"`
+			Columns oneOrMore `json:"columns,omitempty"`
 		}
 		d.object(n, reflect.ValueOf(&object).Elem(), path)
 		f.Table, f.Columns = &object.Table, object.Columns
@@ -121,6 +121,20 @@ func (f *ForeignKeyOn) decode(d *decoder, n node, path string) {
 	if len(f.Columns) == 0 {
 		d.fail(path, "expected at least one column")
 	}
+}
+
+// oneOrMore is a list of names; one name may stand for a list of one.
+type oneOrMore []string
+
+// UnmarshalJSON reads a name or a list of names.
+func (o *oneOrMore) UnmarshalJSON(data []byte) error { return unmarshal(o, data) }
+
+func (o *oneOrMore) decode(d *decoder, n node, path string) {
+	if n.kind() == '"' {
+		*o = oneOrMore{unquote(n.raw)}
+		return
+	}
+	d.value(n, reflect.ValueOf((*[]string)(o)).Elem(), path)
 }
 
 // UnmarshalJSON reads exactly one of the two forms.

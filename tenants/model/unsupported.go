@@ -19,9 +19,6 @@ func (r *resolver) reportUnsupported() {
 	}
 	list("remote_schema", "remote schemas", "$.remote_schemas", doc.RemoteSchemas)
 	list("cron_trigger", "cron triggers", "$.cron_triggers", doc.CronTriggers)
-	for i := range doc.RESTEndpoints {
-		r.unsupported("rest_endpoint", "REST endpoints", fmt.Sprintf("$.rest_endpoints[%d]", i), encode(doc.RESTEndpoints[i]))
-	}
 	r.setting("network", "network settings", "$.network", doc.Network)
 	r.setting("metrics_config", "metrics settings", "$.metrics_config", doc.MetricsConfig)
 	r.setting("opentelemetry", "OpenTelemetry settings", "$.opentelemetry", doc.OpenTelemetry)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/maypok86/otter/v2"
@@ -24,6 +25,7 @@ import (
 	"tenantry/services/engine/action"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/operation"
+	"tenantry/services/engine/rest"
 	"tenantry/services/engine/schema"
 	"tenantry/services/engine/source"
 	"tenantry/tenants"
@@ -62,6 +64,8 @@ type Instance struct {
 	Access *access.Access
 	// Inconsistencies are what the model and access left out.
 	Inconsistencies []model.Inconsistency
+	// Endpoints are the saved operations that are served as REST.
+	Endpoints *rest.Endpoints
 
 	outside   Outside
 	policy    *authz.Policy
@@ -86,7 +90,8 @@ const preparedBytes = 8 << 20
 func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) (*model.Model, *access.Access, []model.Inconsistency) {
 	m := model.Resolve(doc, catalogs)
 	a, refused := access.Build(m)
-	return m, a, append(append([]model.Inconsistency{}, m.Inconsistencies...), refused...)
+	_, endpoints := rest.New(doc)
+	return m, a, slices.Concat(m.Inconsistencies, refused, endpoints)
 }
 
 // CompilePolicy compiles the project's Rego modules; the error is an
@@ -105,6 +110,7 @@ func CompilePolicy(ctx context.Context, s settings.Settings) (*authz.Policy, err
 func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}}
 	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs)
+	i.Endpoints, _ = rest.New(c.Document)
 	var err error
 	if i.policy, err = CompilePolicy(ctx, c.Settings); err != nil {
 		return nil, fmt.Errorf("compile policy: %w", err)

@@ -37,6 +37,7 @@ type fieldCollector struct {
 	fields []*Field
 	index  map[string]*Field
 	spread map[string]bool
+	all    bool // include and skip do not count
 }
 
 func (c *fieldCollector) add(set ast.SelectionSet) {
@@ -78,6 +79,9 @@ func (c *fieldCollector) field(s *ast.Field) {
 
 // included applies include and skip.
 func (c *fieldCollector) included(list ast.DirectiveList) bool {
+	if c.all {
+		return true
+	}
 	for _, d := range list {
 		if d.Name != "include" && d.Name != "skip" {
 			continue

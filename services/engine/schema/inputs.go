@@ -112,7 +112,11 @@ func (s *Schema) updateInput(t *model.Table, name string, o updateOperator) *ast
 	if len(columns) == 0 {
 		return nil
 	}
-	return input(name, o.description, columns, o.typeOf)
+	description := o.description
+	if o.argument == Set {
+		description = fmt.Sprintf("input type for updating data in table %q", t.Name.Name)
+	}
+	return input(name, description, columns, o.typeOf)
 }
 
 func (s *Schema) operatorColumns(t *model.Table, o updateOperator) []*model.Column {

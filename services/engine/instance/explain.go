@@ -1,0 +1,98 @@
+package instance
+
+import (
+	"context"
+
+	"tenantry/api/graphqlhttp"
+	"tenantry/api/session"
+	"tenantry/policy/filter"
+	"tenantry/services/engine/executor"
+	"tenantry/services/engine/plan"
+	"tenantry/tenants/catalog"
+)
+
+// Explained is one root field of an explained query.
+type Explained struct {
+	executor.Explanation
+	// Permissions are the rules that the role's permissions add to the rows that
+	// the field reads; empty for admin.
+	Permissions []AppliedPermission `json:"permissions"`
+}
+
+// AppliedPermission is a select permission that a field is read under.
+type AppliedPermission struct {
+	Role   string `json:"role"`
+	Source string `json:"source"`
+	Table  string `json:"table"`
+	// Filter is the rule as people read it; session(…) is a session variable.
+	Filter string `json:"filter"`
+	// Limit on rows; 0 means none.
+	Limit int `json:"limit,omitempty"`
+}
+
+// Explain tells how a query of a session would be answered: statements, the
+// databases' plans for them, and the permissions in them. Nothing runs. Errors
+// are *errcode.Error.
+func (i *Instance) Explain(ctx context.Context, s session.Session, r graphqlhttp.Request) ([]Explained, error) {
+	p, err := i.prepare(s, Request{Request: r})
+	if err != nil {
+		return nil, err
+	}
+	vars, err := p.operation.Coerce(r.Variables)
+	if err != nil {
+		return nil, err
+	}
+	program, err := i.program(p, vars)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, i.timeLimit(s))
+	defer cancel()
+	fields, err := i.executor.Explain(ctx, program, executor.Request{Session: s, Variables: vars})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Explained, len(fields))
+	for n, f := range fields {
+		out[n] = Explained{Explanation: f, Permissions: i.permissionsOf(s.Role, program.Plan.Fields[n])}
+	}
+	return out, nil
+}
+
+func (i *Instance) permissionsOf(role string, f plan.Field) []AppliedPermission {
+	out := []AppliedPermission{}
+	r, ok := i.Access.Role(role)
+	if f.Select == nil || !ok || r.Admin {
+		return out
+	}
+	seen := map[catalog.Name]bool{}
+	for _, name := range tablesOf(f.Select) {
+		t, tracked := i.Model.Table(f.Select.Source, name)
+		if seen[name] || !tracked {
+			continue
+		}
+		seen[name] = true
+		if rule := r.Table(t).Select; rule != nil {
+			out = append(out, AppliedPermission{
+				Role: role, Source: t.Source, Table: name.Schema + "." + name.Name, Filter: filter.String(rule.Filter), Limit: rule.Limit,
+			})
+		}
+	}
+	return out
+}
+
+// tablesOf lists the tables that a selection reads rows of, the outermost first.
+func tablesOf(s *plan.Select) []catalog.Name {
+	out := []catalog.Name{s.Table}
+	for _, key := range s.OrderBy {
+		for _, hop := range key.Path {
+			out = append(out, hop.Table)
+		}
+	}
+	for _, o := range s.Output {
+		if o.Nested != nil {
+			out = append(out, tablesOf(o.Nested)...)
+		}
+	}
+	return out
+}
