@@ -66,7 +66,7 @@ var importers = map[string]struct {
 	"services/engine/action":      {[]string{"services/engine/executor", "services/engine/instance", "services/worker"}, "a webhook is called by a step of a plan; the instance configures the caller"},
 	"services/engine/executor":    {[]string{"services/engine/instance"}, "the request path is on one screen"},
 	"services/engine/instance":    {[]string{"services/live", "services/revision", "services/router", "services/engine/metadataapi"}, "live keeps instances, revision judges a change by building one, the router sends requests to it"},
-	"services/engine/rest":        {[]string{"services/engine/instance", "services/router"}, "an instance has its endpoints, and the edge hands them what a request brings"},
+	"services/engine/rest":        {[]string{"services/engine/instance", "services/engine/metadataapi", "services/router"}, "an instance has its endpoints, the edge hands them what a request brings, and commands tell of endpoints that clash"},
 	"services/engine/metadataapi": {[]string{"services/router"}, "the metadata commands have one edge"},
 	"services/live":               {[]string{"services/router", "services/revision", "services/engine/metadataapi", "services/worker", "services/control"}, "a project is loaded once for all that serve it, and swapped by the one way to change it"},
 	"services/revision":           {[]string{"services/control", "services/engine/metadataapi", "services/router"}, "there is one way to change a project"},

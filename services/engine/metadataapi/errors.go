@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tenantry/api/errcode"
+	"tenantry/services/engine/rest"
 	"tenantry/services/revision"
 	"tenantry/tenants/model"
 )
@@ -29,7 +30,9 @@ func refused(e *revision.Inconsistent) errcode.Error {
 			return *errcode.New(errcode.Unexpected, "%s", clash).At("$.args").WithStatus(http.StatusInternalServerError)
 		}
 	}
-	own := slices.DeleteFunc(slices.Clone(e.Objects), func(i model.Inconsistency) bool { return e.About == "" || !about(i, e.About) })
+	own := slices.DeleteFunc(slices.Clone(e.Objects), func(i model.Inconsistency) bool {
+		return !rest.Ambiguous(i) && (e.About == "" || !about(i, e.About))
+	})
 	if len(own) == 0 {
 		message := "cannot continue due to new inconsistent metadata"
 		if e.Whole {

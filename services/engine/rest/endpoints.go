@@ -138,6 +138,14 @@ func (e *Endpoint) conflicts(other *Endpoint) bool {
 		slices.ContainsFunc(e.methods, func(m string) bool { return slices.Contains(other.methods, m) })
 }
 
+const ambiguousPrefix = "Ambiguous URL paths: "
+
+// Ambiguous reports whether an inconsistency is about endpoints that some
+// request would match at once: it is no single endpoint's.
+func Ambiguous(i model.Inconsistency) bool {
+	return i.Type == "rest_endpoint" && strings.HasPrefix(i.Reason, ambiguousPrefix)
+}
+
 func ambiguity(group []*Endpoint) model.Inconsistency {
 	slices.SortFunc(group, func(a, b *Endpoint) int { return strings.Compare(a.template.text, b.template.text) })
 	var paths []string
@@ -150,7 +158,7 @@ func ambiguity(group []*Endpoint) model.Inconsistency {
 	}
 	return model.Inconsistency{
 		Type: "rest_endpoint", Name: "rest_endpoint " + strings.Join(paths, ", "), Definition: conflicts,
-		Reason: "Ambiguous URL paths: " + strings.Join(slices.Compact(paths), ", "), Pointer: "$.rest_endpoints",
+		Reason: ambiguousPrefix + strings.Join(slices.Compact(paths), ", "), Pointer: "$.rest_endpoints",
 	}
 }
 
