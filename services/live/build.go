@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"tenantry/api/errcode"
 	"tenantry/ops/metrics"
 	"tenantry/policy/authn"
 	"tenantry/policy/limits"
@@ -85,7 +86,17 @@ func (r *Registry) sources(g *Generation, doc *metadata.Document) (map[string]*s
 		g.sources = append(g.sources, opened)
 		out[s.Name] = opened
 	}
+	g.opened = out
 	return out, nil
+}
+
+// Probe connects to a source and says, in one public sentence, what is wrong.
+func (g *Generation) Probe(ctx context.Context, source string) error {
+	opened, ok := g.opened[source]
+	if !ok {
+		return errcode.New(errcode.InvalidConfiguration, "the address of the source is not known")
+	}
+	return opened.Probe(ctx)
 }
 
 // ErrNoAddress is what OpenSource says of a source whose address is unknown.

@@ -81,6 +81,7 @@ type Generation struct {
 	Instance *instance.Instance
 	Authn    *authn.Authenticator
 	sources  []*source.Source
+	opened   map[string]*source.Source // the same, by name
 	state    store.ProjectState
 	digest   string
 }

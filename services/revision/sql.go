@@ -28,7 +28,7 @@ type SQL struct {
 // rolled back then. The result is that of the last statement: names, then rows as
 // text; nil if it yields none.
 func (w *Work) RunSQL(ctx context.Context, sql SQL) (rows [][]string, err error) {
-	opened, err := w.open(sql.Source)
+	opened, err := w.Open(sql.Source)
 	if err != nil {
 		return nil, err
 	}

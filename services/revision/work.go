@@ -209,7 +209,7 @@ func (w *Work) added(before stage, whole bool) []model.Inconsistency {
 	for _, i := range before.resolved.inconsistent {
 		known[identity(i)] = true
 	}
-	return slices.DeleteFunc(slices.Clone(now), func(i model.Inconsistency) bool { return known[identity(i)] })
+	return slices.DeleteFunc(slices.Clone(now), func(i model.Inconsistency) bool { return known[identity(i)] || i.Ambiguous() })
 }
 
 // Attempt runs f and, when it fails, leaves the work as it was before. SQL that
@@ -246,9 +246,9 @@ func (w *Work) Bump() { w.bump = true }
 // Also adds to the transaction of the commit.
 func (w *Work) Also(f func(ctx context.Context, tx *store.Tx) error) { w.also = append(w.also, f) }
 
-// open takes a share in the pool of a source, as it is configured by now; the
+// Open takes a share in the pool of a source, as it is configured by now; the
 // caller closes it.
-func (w *Work) open(name string) (*source.Source, error) {
+func (w *Work) Open(name string) (*source.Source, error) {
 	for _, src := range w.document.Sources {
 		if src.Name == name {
 			return live.OpenSource(w.service.Pools, src, w.before.Project, w.settings)
@@ -261,7 +261,7 @@ func (w *Work) open(name string) (*source.Source, error) {
 // be read before does not forbid changes of others now.
 func (w *Work) missing(ctx context.Context, tolerant bool, before *metadata.Document) error {
 	for _, src := range w.document.Sources {
-		if w.catalogs[src.Name] == nil {
+		if known := w.catalogs[src.Name]; known == nil || lacksEnums(known, src) {
 			old := slices.ContainsFunc(before.Sources, func(s metadata.Source) bool { return s.Name == src.Name })
 			if err := w.readSource(ctx, src, tolerant || old); err != nil {
 				return err

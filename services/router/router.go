@@ -50,8 +50,7 @@ type router struct{ Deps }
 func New(app *fiber.App, d Deps) {
 	r := &router{d}
 	project := app.Group("/p/:project", r.locate)
-	project.Get("/healthz", r.health)
-	project.Get("/v1/version", r.version)
+	r.registerService(project)
 	project.Post("/v1/graphql", r.graphql(false))
 	project.Get("/v1/graphql", r.graphql(false))
 	project.Post("/v1alpha1/graphql", r.graphql(true))

@@ -153,6 +153,9 @@ func (i *Instance) Schema(role string, backendOnly bool) (*schema.Schema, *acces
 	return s, r
 }
 
+// Prepared is how many operations are kept ready.
+func (i *Instance) Prepared() int { return i.prepared.EstimatedSize() }
+
 // maxSchemas bounds what unknown role names of forged or changing tokens can
 // make an instance keep.
 const maxSchemas = 1000
