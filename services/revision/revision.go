@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"tenantry/api/errcode"
@@ -226,7 +227,26 @@ func (s *Service) draft(ctx context.Context, before store.ProjectState, c Change
 	d.out.Model, d.out.Inconsistencies, d.out.Catalogs = m, inconsistent, d.state.Catalogs
 	d.out.Settings, d.out.ResourceVersion, d.out.SettingsVersion = d.state.Settings, d.state.ResourceVersion, d.state.SettingsVersion
 	d.out.Changed = d.metadataChanged || d.settingsChanged || len(d.catalogsChanged) > 0
+	if d.metadataChanged && !c.AllowInconsistent {
+		refused, err := s.refusedQueries(ctx, m, old, d.open(s))
+		if err != nil {
+			return d, err
+		}
+		inconsistent = append(slices.Clone(inconsistent), refused...)
+	}
 	return d, refuse(old, before, inconsistent, c)
+}
+
+// open takes a share in the pool of a source as it is configured in the draft.
+func (d *draft) open(s *Service) func(name string) (*source.Source, error) {
+	return func(name string) (*source.Source, error) {
+		for _, src := range d.out.Document.Sources {
+			if src.Name == name {
+				return live.OpenSource(s.Pools, src, d.state.Project, d.state.Settings)
+			}
+		}
+		return nil, errcode.New(errcode.NotExists, "source with name %q does not exist", name)
+	}
 }
 
 func expect(state store.ProjectState, c Change) error {

@@ -180,6 +180,15 @@ func (w *Work) Edit(ctx context.Context, edit func(*metadata.Document) (*metadat
 	if j.Allow {
 		return nil
 	}
+	refused, err := w.service.refusedQueries(ctx, w.Model(), before.document, w.Open)
+	if err != nil {
+		w.stage = before
+		return err
+	}
+	if len(refused) > 0 {
+		w.stage = before
+		return &Inconsistent{Objects: refused, About: j.Object, Whole: j.Whole}
+	}
 	added := w.added(before, j.Whole)
 	if len(added) > 0 && !w.read {
 		if err := w.Read(ctx, true); err != nil {

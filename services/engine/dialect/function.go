@@ -142,3 +142,18 @@ func Call(s *plan.Select) Mutation {
 	answer.text(", true")
 	return Mutation{Write: first.statement(), Answer: answer.statement()}
 }
+
+// Native renders a native query for the database to check: all columns that its
+// model has, under any name of the tenant's.
+func Native(columns []string, parts []plan.NativePart) Statement {
+	w := &writer{}
+	w.text("SELECT ")
+	for i, name := range columns {
+		w.comma(i)
+		w.text(`"t1".` + quote(name))
+	}
+	w.text(" FROM ")
+	w.native(parts)
+	w.text(` AS "t1"`)
+	return w.statement()
+}

@@ -10,6 +10,7 @@ import (
 	"tenantry/policy/filter"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/plan"
+	"tenantry/services/engine/schema"
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/model"
 )
@@ -158,6 +159,9 @@ func (p *planner) limits(s *plan.Select, args ast.ArgumentList, path string) err
 func (p *planner) distinctOn(s *plan.Select, t *model.Table, in input, path string) error {
 	wanted := map[string]bool{}
 	for _, item := range in.items() {
+		if item.symbol() == schema.Placeholder {
+			continue // the role sees no column
+		}
 		c, ok := t.Column(item.symbol())
 		if !ok {
 			return errcode.New(errcode.ValidationFailed, "column '%s' not found in table '%s'", item.symbol(), t.Type).At(path + ".distinct_on")
