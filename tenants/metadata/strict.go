@@ -140,8 +140,8 @@ func (d *decoder) scalar(n node, v reflect.Value, path string) {
 			return
 		}
 		v.SetBool(n.kind() == 't')
-	case reflect.Int:
-		number, err := strconv.ParseInt(string(n.raw), 10, 0)
+	case reflect.Int, reflect.Int64:
+		number, err := strconv.ParseInt(string(n.raw), 10, v.Type().Bits())
 		if err != nil {
 			d.fail(path, "expected an integer, but got %s", n.what())
 			return
