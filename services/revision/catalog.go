@@ -61,10 +61,14 @@ func readCatalog(ctx context.Context, db introspect.Querier, src metadata.Source
 	if err != nil {
 		return nil, errcode.New(errcode.ConnectionFailed, "the catalog of source %q can't be read", src.Name).Because(err)
 	}
+	return c, readEnums(ctx, db, c, src)
+}
+
+func readEnums(ctx context.Context, db introspect.Querier, c *catalog.Catalog, src metadata.Source) error {
 	if err := introspect.ReadEnums(ctx, db, c, enumTables(src)); err != nil {
-		return nil, errcode.New(errcode.ConnectionFailed, "the enum tables of source %q can't be read", src.Name).Because(err)
+		return errcode.New(errcode.ConnectionFailed, "the enum tables of source %q can't be read", src.Name).Because(err)
 	}
-	return c, nil
+	return nil
 }
 
 // enumTables are the tables of a source that metadata uses as enums.

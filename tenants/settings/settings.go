@@ -28,6 +28,7 @@ type Settings struct {
 	AllowlistMatch string           `json:"allowlist_match,omitempty"` // exact (also when empty), normalized, subset
 	AuditSample    *float64         `json:"audit_sample,omitempty"`    // 0 to 1; nil is the installation's default
 	DevMode        bool             `json:"dev_mode,omitempty"`        // clients see extensions.internal
+	Compat         Compat           `json:"compat,omitzero"`
 	// ProjectKey is the project's Ed25519 private key (base64 of its seed) for
 	// delegation tokens and audit checkpoints.
 	ProjectKey vault.Secret `json:"project_key,omitzero"`

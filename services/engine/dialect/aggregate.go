@@ -62,6 +62,10 @@ func (w *writer) constant(text string) {
 
 // values writes one subselect with all functions over the rows of s.
 func (w *writer) values(s *plan.Select, values []plan.AggregateValue, outer *scope) {
+	if !functions(values) { // without a function it would be a row per row
+		w.object(len(values), func(i int) string { return values[i].Key }, func(i int) { w.aggregateValue(values[i], nil) })
+		return
+	}
 	row := &scope{alias: w.alias(), outer: outer}
 	flat := len(s.DistinctOn) == 0 && len(s.Limit) == 0 && s.Offset == nil
 	column := func(c plan.Column) { w.cell(row, c.Name, c.Type, c.Cases) }
@@ -92,6 +96,21 @@ func (w *writer) values(s *plan.Select, values []plan.AggregateValue, outer *sco
 	w.orderBy(s.OrderBy, row)
 	w.bounds(s)
 	w.text(") AS " + rowAlias + ")")
+}
+
+// functions reports whether something is computed over the rows.
+func functions(values []plan.AggregateValue) bool {
+	for _, v := range values {
+		if v.Text == nil && v.Fields == nil {
+			return true
+		}
+		for _, f := range v.Fields {
+			if f.Column != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // aggregateColumns names the columns that functions need of a subselect.

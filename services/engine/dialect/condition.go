@@ -134,13 +134,11 @@ func (w *writer) value(p filter.Param) {
 }
 
 func (w *writer) bind(p Param, t catalog.TypeRef) {
-	number := "$" + strconv.Itoa(w.number(p, t)) + "::"
-	if t.Name == "geography" && t.Schema != "pg_catalog" && p.Value != nil {
-		// Only geometry reads GeoJSON.
-		between := catalog.TypeRef{Schema: t.Schema, Name: "geometry", Dimensions: t.Dimensions}
-		number += typeName(between) + "::"
+	if spatial(t) && p.Value != nil {
+		w.bindShape(p, t)
+		return
 	}
-	w.text(number + typeName(t))
+	w.text("$" + strconv.Itoa(w.number(p, t)) + "::" + typeName(t))
 }
 
 func (w *writer) number(p Param, t catalog.TypeRef) int {

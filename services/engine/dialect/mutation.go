@@ -78,7 +78,7 @@ func (w *writer) records(in *plan.Insert) {
 	for i := range in.Columns {
 		w.comma(i)
 		if i < len(in.Records.Keys) {
-			w.text(`"v".` + quote(plan.RecordKey(i)))
+			w.recordColumn(plan.RecordKey(i), in.Columns[i].Type)
 		} else {
 			w.value(in.Records.Presets[i-len(in.Records.Keys)])
 		}
@@ -88,7 +88,7 @@ func (w *writer) records(in *plan.Insert) {
 	w.text(`) AS "v"(`)
 	for i := range in.Records.Keys {
 		w.comma(i)
-		w.text(quote(plan.RecordKey(i)) + " " + typeName(in.Columns[i].Type))
+		w.text(quote(plan.RecordKey(i)) + " " + recordType(in.Columns[i].Type))
 	}
 	w.text(")")
 }

@@ -42,7 +42,7 @@ func (w *writer) formRows(f *plan.Form) {
 	for i := range f.Columns {
 		w.comma(i)
 		if i < own {
-			w.text(`"v".` + quote(plan.RecordKey(i)))
+			w.recordColumn(plan.RecordKey(i), f.Columns[i].Type)
 		} else {
 			w.value(f.Presets[i-own])
 		}
@@ -58,7 +58,7 @@ func (w *writer) formRows(f *plan.Form) {
 	w.text(`) AS "v"(`)
 	for i := range own {
 		w.comma(i)
-		w.text(quote(plan.RecordKey(i)) + " " + typeName(f.Columns[i].Type))
+		w.text(quote(plan.RecordKey(i)) + " " + recordType(f.Columns[i].Type))
 	}
 	w.text(")")
 }

@@ -146,7 +146,12 @@ func (i *Instance) Schema(role string, backendOnly bool) (*schema.Schema, *acces
 	if s, ok := i.schemas[key]; ok {
 		return s, r
 	}
-	s := schema.For(i.Model, r, schema.Options{BackendOnly: backendOnly, NoIntrospection: i.hidesIntrospection(role)})
+	compat := i.Settings.Compat
+	s := schema.For(i.Model, r, schema.Options{
+		BackendOnly: backendOnly, NoIntrospection: i.hidesIntrospection(role),
+		CollapsesNull: compat.V1BooleanNullCollapse, StringifiesNumbers: compat.StringifyNumericTypes,
+		InferFunctions: compat.InferFunctionPermissions,
+	})
 	if len(i.schemas) < maxSchemas {
 		i.schemas[key] = s
 	}

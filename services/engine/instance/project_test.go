@@ -57,6 +57,13 @@ func newProjectOf(t testing.TB, folder string) *project {
 	must(t, err)
 	document, err := metadata.Decode([]byte(file(t, folder+"/shop.json")))
 	must(t, err)
+	var enums []catalog.Name
+	for _, t := range document.Sources[0].Tables {
+		if t.IsEnum {
+			enums = append(enums, catalog.Name{Schema: t.Table.Schema, Name: t.Table.Name})
+		}
+	}
+	must(t, introspect.ReadEnums(ctx, db, p.catalog, enums))
 	server := httptest.NewServer(p.handler)
 	t.Cleanup(server.Close)
 	src, err := source.NewPools(p.wire.dial).Source(vault.NewSecret(address), source.Options{})

@@ -181,7 +181,7 @@ func (p *planner) conflict(t *model.Table, in input, path string) (*plan.Conflic
 	}
 	out := &plan.Conflict{Where: allowed.Filter}
 	for _, f := range in.fields() {
-		switch f.name {
+		switch schema.Canonical(f.name) {
 		case "constraint":
 			out.Constraint = f.in.symbol()
 			for _, constraint := range t.Constraints {

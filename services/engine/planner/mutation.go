@@ -189,7 +189,7 @@ func (p *planner) returning(t *model.Table, f *operation.Field, path string, one
 	typeName := t.TypeName("_mutation_response")
 	for _, m := range p.op.Fields(f.Selections, p.vars, typeName) {
 		member := plan.Member{Key: m.Key}
-		switch m.Name {
+		switch schema.Canonical(m.Name) {
 		case "__typename":
 			member.Text = &typeName
 		case "affected_rows":

@@ -1,0 +1,31 @@
+package settings
+
+// Compat holds the switches of the dialect that projects coming from elsewhere
+// may depend on. Each has the ordinary behaviour when it is left out.
+type Compat struct {
+	// StringifyNumericTypes answers bigint, numeric and float8 as strings.
+	StringifyNumericTypes bool `json:"stringify_numeric_types,omitempty"`
+	// V1BooleanNullCollapse takes a null where a condition is wanted as true
+	// instead of refusing it.
+	V1BooleanNullCollapse bool `json:"v1_boolean_null_collapse,omitempty"`
+	// InferFunctionPermissions lets whoever may read a table call the functions
+	// without side effects that return its rows.
+	InferFunctionPermissions bool `json:"infer_function_permissions,omitempty"`
+}
+
+// DecodeCompat reads the switches strictly; the error is Mistakes.
+func DecodeCompat(text []byte) (Compat, error) {
+	var m Mistakes
+	v, err := decode(text)
+	if err != nil {
+		m.add("", "expected one JSON object")
+		return Compat{}, m
+	}
+	var c Compat
+	m.object(v, "", fields{
+		"stringify_numeric_types":    m.flag(&c.StringifyNumericTypes),
+		"v1_boolean_null_collapse":   m.flag(&c.V1BooleanNullCollapse),
+		"infer_function_permissions": m.flag(&c.InferFunctionPermissions),
+	})
+	return c, m.err()
+}
