@@ -34,7 +34,7 @@ func Insert(in *plan.Insert) Mutation {
 	w.text(" AS " + quote(row.alias))
 	w.insertRows(in)
 	w.onConflict(in.Conflict, row)
-	w.returning(in.Check, row)
+	w.checked(in.Check, in.Conflict, row)
 	return w.mutation(in.Table, in.Returning, in.Most)
 }
 

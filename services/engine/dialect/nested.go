@@ -22,7 +22,7 @@ func Form(f *plan.Form) Statement {
 	w.text(" AS " + quote(row.alias))
 	w.formRows(f)
 	w.onConflict(f.Conflict, row)
-	w.returning(f.Check, row)
+	w.checked(f.Check, f.Conflict, row)
 	w.yield(0) // the limit is on all rows of the tree
 	return w.statement()
 }

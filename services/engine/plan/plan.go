@@ -183,6 +183,9 @@ type Conflict struct {
 	// Presets of the update permission.
 	Set   []Assignment
 	Where filter.Expr
+	// Check of the permission to update, for rows that were there before; when it
+	// is true, the insert's check is for them too.
+	Check filter.Expr
 }
 
 // Update changes rows and reads them back.

@@ -211,7 +211,7 @@ func (p *planner) conflict(t *model.Table, in input, path string) (*plan.Conflic
 		}
 	}
 	if len(out.Update) > 0 {
-		out.Set = presets(allowed.Presets)
+		out.Set, out.Check = presets(allowed.Presets), allowed.Check
 	}
 	return out, nil
 }
