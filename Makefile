@@ -31,6 +31,7 @@ test: ## vet, and test everything against a real Postgres; TEST=./policy/... for
 	go run ./ops/gotest $(RACE) -timeout 15m $(TEST)
 
 .PHONY: verify
+verify: export TENANTRY_TEST_CASES ?= 10000
 verify: test lint prometheus-check compose-check ## everything that can be checked on one machine
 
 .PHONY: lint

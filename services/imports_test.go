@@ -96,6 +96,26 @@ func TestTheEngineKeepsItsOrder(t *testing.T) {
 	}
 }
 
+func TestTheSecondOpinionOnPermissionsIsIndependent(t *testing.T) {
+	t.Parallel()
+	const tests = "services/engine/permissiontest"
+	found := false
+	for _, p := range packages(t) {
+		if strings.TrimPrefix(p.ImportPath, module+"/") != tests {
+			continue
+		}
+		found = true
+		for _, name := range []string{"policy/filter", "policy/access", "services/engine/plan", "services/engine/planner", "services/engine/dialect"} {
+			if slices.Contains(p.all(), module+"/"+name) {
+				t.Errorf("%s imports %s: what judges the engine has to read the raw metadata itself", tests, name)
+			}
+		}
+	}
+	if !found {
+		t.Errorf("%s is gone: nothing compares the engine's permissions with a second opinion", tests)
+	}
+}
+
 func TestBenchmarksAndExamplesSpeakHTTP(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
