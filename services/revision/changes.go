@@ -70,15 +70,22 @@ func columnChange(was, is introspect.ColumnIdentity, kept bool) metadata.ColumnC
 	return metadata.ColumnChange{From: was.Name, To: is.Name, Retyped: was.Type != is.Type}
 }
 
+// functionChanges tells functions apart by their identity: one that was dropped
+// and made anew under its name is another.
 func functionChanges(named map[catalog.Name]bool, before, after *introspect.Identities) []metadata.FunctionChange {
 	type count struct {
-		n        int
+		n, kept  int
 		volatile bool
 	}
 	tally := func(all *introspect.Identities) map[catalog.Name]count {
 		counts := map[catalog.Name]count{}
-		for _, f := range all.Functions {
-			counts[f.Name] = count{counts[f.Name].n + 1, counts[f.Name].volatile || f.Volatile}
+		for id, f := range all.Functions {
+			c := counts[f.Name]
+			c.n, c.volatile = c.n+1, c.volatile || f.Volatile
+			if same, ok := before.Functions[id]; ok && same.Name == f.Name {
+				c.kept++
+			}
+			counts[f.Name] = c
 		}
 		return counts
 	}
@@ -90,7 +97,7 @@ func functionChanges(named map[catalog.Name]bool, before, after *introspect.Iden
 			continue
 		}
 		out = append(out, metadata.FunctionChange{
-			Name: tableOf(name), Dropped: a.n == 0, Overloaded: a.n > 1 && b.n <= 1, Volatile: a.volatile && !b.volatile,
+			Name: tableOf(name), Dropped: a.kept == 0, Overloaded: a.n > 1 && b.n <= 1, Volatile: a.volatile && !b.volatile,
 		})
 	}
 	return out
