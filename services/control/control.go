@@ -138,6 +138,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerActions()
 	s.registerPolicies()
 	s.registerLimits()
+	s.registerCompat()
 	s.registerAllowlist()
 	s.registerAuth()
 	s.registerSigningSecrets()

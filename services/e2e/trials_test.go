@@ -192,6 +192,8 @@ var trials = map[string]trial{
 	"getPolicyData": {},
 	"putPolicyData": {body: fixed(map[string]any{"limit": 5})},
 
+	"getCompat":    {},
+	"putCompat":    {body: fixed(map[string]any{"infer_function_permissions": true})},
 	"getLimits":    {},
 	"putLimits":    {body: present("/projects/{p}/limits")},
 	"getAllowlist": {},

@@ -28,7 +28,7 @@ func TestSQLIsFollowedByTheMetadata(t *testing.T) {
 			has: []string{`"columns":["title","id"]`, `{"articles":{"id":{"_eq":"x"}}}`}},
 		"a dropped table that another needs": {sql: "DROP TABLE article", code: errcode.DependencyError,
 			says: `cannot drop due to the following dependent objects: relationship author.articles in source "default"`},
-		"a dropped table with cascade": {sql: "DROP TABLE article", args: `, "cascade": true`, has: []string{`!"articles"`, `!"article"`, `"author"`}},
+		"a dropped table with cascade":      {sql: "DROP TABLE article", args: `, "cascade": true`, has: []string{`!"articles"`, `!"article"`, `"author"`}},
 		"a dropped table that nobody needs": {sql: "DROP TABLE loose", has: []string{`"author"`}},
 		"a dropped column that permissions use": {sql: "ALTER TABLE author DROP COLUMN vip", code: errcode.DependencyError,
 			says: `permission author.user.insert in source "default"`},
@@ -37,10 +37,10 @@ func TestSQLIsFollowedByTheMetadata(t *testing.T) {
 			says: `cannot change type of column "vip" in table "author" because of the following dependencies: permission author.user.insert in source "default"`},
 		"a foreign key that a relationship stands on": {sql: "ALTER TABLE article DROP CONSTRAINT article_author_id_fkey", code: errcode.Unexpected,
 			says: "cannot continue due to new inconsistent metadata"},
-		"what is not to be checked": {sql: "DROP TABLE article", args: `, "check_metadata_consistency": false`, has: []string{`"article"`}},
-		"statements outside of a transaction": {sql: "CREATE INDEX CONCURRENTLY ON author (name)", args: `, "no_transaction": true`, has: []string{`"author"`}},
+		"what is not to be checked":            {sql: "DROP TABLE article", args: `, "check_metadata_consistency": false`, has: []string{`"article"`}},
+		"statements outside of a transaction":  {sql: "CREATE INDEX CONCURRENTLY ON author (name)", args: `, "no_transaction": true`, has: []string{`"author"`}},
 		"writing where only reading is wanted": {sql: "INSERT INTO loose VALUES (1)", args: `, "read_only": true`, code: errcode.PostgresError, says: "query execution failed"},
-		"a mistake": {sql: "SELECT * FROM nowhere", code: errcode.PostgresError, says: "query execution failed"},
+		"a mistake":                            {sql: "SELECT * FROM nowhere", code: errcode.PostgresError, says: "query execution failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +119,9 @@ func TestVersions(t *testing.T) {
 	step("SQL that changes no table", 0, func() { p.sql("INSERT INTO loose VALUES (1)") })
 	step("a reload", 1, func() { p.do("reload_metadata", `{}`) })
 	step("an equal document", 1, func() { p.do("replace_metadata", document) })
-	step("a comment", 1, func() { p.do("pg_set_permission_comment", `{"table": "article", "role": "user", "type": "select", "comment": "why"}`) })
+	step("a comment", 1, func() {
+		p.do("pg_set_permission_comment", `{"table": "article", "role": "user", "type": "select", "comment": "why"}`)
+	})
 	_, e := p.sendTo(metadataapi.Metadata, fmt.Sprintf(`{"type": "clear_metadata", "args": {}, "resource_version": %d}`, version-1))
 	want := fmt.Sprintf("metadata resource version referenced (%d) did not match current version", version-1)
 	if e == nil || e.Code != errcode.Conflict || e.Path != "$" || e.Message != want || e.Status() != 409 {

@@ -30,8 +30,8 @@ import (
 
 // project is one project with everything behind its commands real.
 type project struct {
-	t       *testing.T
-	api     *metadataapi.API
+	t   *testing.T
+	api *metadataapi.API
 	tenants.Project
 	url string // of its database
 }
@@ -72,7 +72,9 @@ func newProject(t *testing.T) *project {
 }
 
 // send runs a command of /v1/query, which takes all of them.
-func (p *project) send(body string) (any, *errcode.Error) { return p.sendTo(metadataapi.LegacyQuery, body) }
+func (p *project) send(body string) (any, *errcode.Error) {
+	return p.sendTo(metadataapi.LegacyQuery, body)
+}
 
 func (p *project) sendTo(endpoint metadataapi.Endpoint, body string) (any, *errcode.Error) {
 	p.t.Helper()

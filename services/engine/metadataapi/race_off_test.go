@@ -1,0 +1,5 @@
+//go:build !race
+
+package metadataapi_test
+
+const slowdown = 1
