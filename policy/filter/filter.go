@@ -180,6 +180,9 @@ const (
 	Array
 	// SessionObject: all session variables, as a JSON object.
 	SessionObject
+	// Encoded: the member at Path of the JSON that the only item is in base64:
+	// cursors and ids of nodes. Name is where the argument stands, for errors.
+	Encoded
 )
 
 // Op is a comparison operator of the dialect, without its leading underscore.

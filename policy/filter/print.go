@@ -171,6 +171,13 @@ func (p *printer) param(v Param) {
 		p.WriteString("late(" + v.Name + ")")
 	case Null:
 		p.WriteString("null")
+	case Encoded:
+		p.WriteString("decoded(")
+		p.param(v.Items[0])
+		p.WriteString(")")
+		for _, step := range v.Path {
+			fmt.Fprintf(p, "[%v]", step)
+		}
 	case SessionObject:
 		p.WriteString("session")
 	}

@@ -26,14 +26,20 @@ type exchange struct {
 	body       []byte
 	query      url.Values // of a GET
 	statuses   bool
+	relay      bool // the Relay flavour of the schema
 }
 
 // graphql serves GraphQL; statuses says that errors use their HTTP status
 // whatever the client asks for (/v1alpha1).
 func (r *router) graphql(statuses bool) fiber.Handler {
+	return r.graphqlFlavour(statuses, false)
+}
+
+// graphqlFlavour is graphql with the Relay flavour of the schema or the usual one.
+func (r *router) graphqlFlavour(statuses, relay bool) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		x := exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c), get: c.Method() == fiber.MethodGet}
-		x.statuses = statuses || wantsStatuses(x.headers)
+		x.statuses, x.relay = statuses || wantsStatuses(x.headers), relay
 		if x.get {
 			x.query, _ = url.ParseQuery(string(c.Request().URI().QueryString()))
 		} else {
@@ -63,7 +69,7 @@ func (r *router) serve(ctx context.Context, x exchange) answers {
 	out := answers{batch: batch}
 	for _, one := range requests {
 		response, trail := x.generation.Instance.Execute(ctx, s, instance.Request{
-			Request: one, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, ReadOnly: x.get,
+			Request: one, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, ReadOnly: x.get, Relay: x.relay,
 		})
 		r.record(x, s, trail)
 		out.responses = append(out.responses, response)

@@ -54,6 +54,8 @@ func New(app *fiber.App, d Deps) {
 	project.Post("/v1/graphql", r.graphql(false))
 	project.Get("/v1/graphql", r.graphql(false))
 	project.Post("/v1alpha1/graphql", r.graphql(true))
+	project.Post("/v1beta1/relay", r.graphqlFlavour(false, true))
+	project.Get("/v1beta1/relay", r.graphqlFlavour(false, true))
 	project.Post("/v1/graphql/explain", r.explain)
 	project.All("/api/rest/*", r.rest)
 	project.Get("/api/swagger/json", r.swagger)

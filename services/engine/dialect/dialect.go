@@ -97,6 +97,10 @@ func (s *scope) up(n int) *scope {
 
 // selection writes a scalar subquery whose value is the JSON of s.
 func (w *writer) selection(s *plan.Select, outer *scope) {
+	if s.Connection != nil {
+		w.connection(s, outer)
+		return
+	}
 	if s.Shape == plan.Aggregated {
 		w.aggregated(s, outer)
 		return
@@ -203,6 +207,8 @@ func (w *writer) outputs(output []plan.Output, row *scope) {
 			w.answered(o.Column, row)
 		case o.Nested != nil:
 			w.selection(o.Nested, row)
+		case o.Node != nil:
+			w.nodeID(o.Node, row)
 		default:
 			w.literal(*o.Text)
 			w.text("::text")

@@ -83,6 +83,8 @@ func (v values) value(p filter.Param) (*string, error) {
 		return v.variable(p)
 	case filter.Array:
 		return v.array(p)
+	case filter.Encoded:
+		return v.encoded(p)
 	case filter.SessionObject:
 		return v.sessionObject()
 	}

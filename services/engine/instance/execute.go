@@ -19,6 +19,8 @@ type Request struct {
 	ClientHeaders []graphqlhttp.Header
 	// ReadOnly refuses mutations: the request came by GET.
 	ReadOnly bool
+	// Relay asks the Relay flavour of the schema.
+	Relay bool
 }
 
 // Execute runs one operation for a session: text → operation → allow-list →

@@ -89,9 +89,11 @@ func tablesOf(s *plan.Select) []catalog.Name {
 			out = append(out, hop.Table)
 		}
 	}
-	for _, o := range s.Output {
-		if o.Nested != nil {
-			out = append(out, tablesOf(o.Nested)...)
+	for _, output := range append(s.Connection.Nodes(), s.Output) {
+		for _, o := range output {
+			if o.Nested != nil {
+				out = append(out, tablesOf(o.Nested)...)
+			}
 		}
 	}
 	return out

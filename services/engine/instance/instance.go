@@ -80,6 +80,7 @@ type Instance struct {
 type schemaKey struct {
 	role        string
 	backendOnly bool
+	relay       bool
 }
 
 // preparedBytes bounds the cache of prepared operations of one instance.
@@ -139,16 +140,20 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 
 // Schema is the GraphQL schema as a role sees it, made on first use.
 func (i *Instance) Schema(role string, backendOnly bool) (*schema.Schema, *access.Role) {
+	return i.schemaOf(role, backendOnly, false)
+}
+
+func (i *Instance) schemaOf(role string, backendOnly, relay bool) (*schema.Schema, *access.Role) {
 	r, _ := i.Access.Role(role)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	key := schemaKey{role, backendOnly}
+	key := schemaKey{role, backendOnly, relay}
 	if s, ok := i.schemas[key]; ok {
 		return s, r
 	}
 	compat := i.Settings.Compat
 	s := schema.For(i.Model, r, schema.Options{
-		BackendOnly: backendOnly, NoIntrospection: i.hidesIntrospection(role),
+		BackendOnly: backendOnly, Relay: relay, NoIntrospection: i.hidesIntrospection(role),
 		CollapsesNull: compat.V1BooleanNullCollapse, StringifiesNumbers: compat.StringifyNumericTypes,
 		InferFunctions: compat.InferFunctionPermissions,
 	})

@@ -19,6 +19,7 @@ type operationKey struct {
 	backendOnly bool
 	name        string
 	query       string
+	relay       bool
 }
 
 // prepared is an operation that is valid for a role, with its programs by shape
@@ -50,11 +51,11 @@ const (
 
 // prepare parses and validates the operation, or finds it done.
 func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
-	key := operationKey{s.Role, s.BackendOnly, r.OperationName, r.Query}
+	key := operationKey{s.Role, s.BackendOnly, r.OperationName, r.Query, r.Relay}
 	if p, ok := i.prepared.GetIfPresent(key); ok {
 		return p, nil
 	}
-	view, role := i.Schema(s.Role, s.BackendOnly)
+	view, role := i.schemaOf(s.Role, s.BackendOnly, r.Relay)
 	op, err := operation.Prepare(view, r.Query, r.OperationName)
 	if err != nil {
 		return nil, err

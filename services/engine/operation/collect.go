@@ -1,10 +1,20 @@
 package operation
 
-import "github.com/vektah/gqlparser/v2/ast"
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"tenantry/services/engine/schema"
+)
 
 // collect groups the fields of selection sets that make one object.
 func (v *validation) collect(sets []ast.SelectionSet, typeName string, at *path) ([]*group, error) {
-	c := collector{validation: v, typeName: typeName, at: at, index: map[string]*group{}}
+	return v.collectIn(sets, typeName, at, false)
+}
+
+// collectIn is collect; among says that the object is one of several types, so
+// that fragments on the others are passed over.
+func (v *validation) collectIn(sets []ast.SelectionSet, typeName string, at *path, among bool) ([]*group, error) {
+	c := collector{validation: v, typeName: typeName, at: at, index: map[string]*group{}, among: among}
 	for _, set := range sets {
 		if err := c.add(set); err != nil {
 			return nil, err
@@ -20,6 +30,7 @@ type collector struct {
 	groups   []*group
 	index    map[string]*group
 	spread   map[string]bool
+	among    bool
 }
 
 func (c *collector) add(set ast.SelectionSet) error {
@@ -40,8 +51,10 @@ func (c *collector) add(set ast.SelectionSet) error {
 			if err := c.checkDirectives(s.Directives, ast.LocationInlineFragment, c.at); err != nil {
 				return err
 			}
-			if err := c.condition(s.TypeCondition); err != nil {
+			if ok, err := c.condition(s.TypeCondition); err != nil {
 				return err
+			} else if !ok {
+				continue
 			}
 			if err := c.add(s.SelectionSet); err != nil {
 				return err
@@ -73,18 +86,23 @@ func (c *collector) addSpread(s *ast.FragmentSpread) error {
 	if err := c.checkDirectives(f.Directives, ast.LocationFragmentDefinition, c.at); err != nil {
 		return err
 	}
-	if err := c.condition(f.TypeCondition); err != nil {
+	if ok, err := c.condition(f.TypeCondition); err != nil || !ok {
 		return err
 	}
 	return c.add(f.SelectionSet)
 }
 
-// condition checks a fragment's type: without abstract types it has to be the
-// type of the object.
-func (c *collector) condition(typeName string) error {
-	if typeName == "" || typeName == c.typeName {
-		return nil
+// condition checks a fragment's type and tells whether its fields are the
+// object's: it has to be the type of the object or its interface, or among several
+// types it may be another's.
+func (c *collector) condition(typeName string) (bool, error) {
+	switch {
+	case typeName == "" || typeName == c.typeName,
+		typeName == schema.NodeInterface && c.op.schema.NodeType(c.typeName):
+		return true, nil
+	case c.among:
+		return false, nil
 	}
-	return invalid((&path{c.at, ".selectionSet"}).String(),
+	return false, invalid((&path{c.at, ".selectionSet"}).String(),
 		"a fragment on type '%s' cannot be spread where type '%s' is selected", typeName, c.typeName)
 }

@@ -73,7 +73,7 @@ type description struct {
 }
 
 func (d description) members(set ast.SelectionSet, typeName string) []Member {
-	c := fieldCollector{op: d.op, parent: d.op.definition(typeName), index: map[string]*Field{}, all: true}
+	c := fieldCollector{op: d.op, typeName: typeName, parent: d.op.definition(typeName), index: map[string]*Field{}, all: true}
 	c.add(set)
 	var out []Member
 	for _, f := range c.fields {

@@ -25,19 +25,21 @@ func (op *Operation) Root(vars map[string]any) []*Field {
 // Fields collects the fields of an object of type typeName in response order:
 // fragments expanded, include and skip applied, duplicates merged.
 func (op *Operation) Fields(set ast.SelectionSet, vars map[string]any, typeName string) []*Field {
-	c := fieldCollector{op: op, vars: vars, parent: op.definition(typeName), index: map[string]*Field{}}
+	c := fieldCollector{op: op, vars: vars, typeName: typeName, parent: op.definition(typeName), index: map[string]*Field{}}
 	c.add(set)
 	return c.fields
 }
 
 type fieldCollector struct {
-	op     *Operation
-	vars   map[string]any
-	parent *ast.Definition
-	fields []*Field
-	index  map[string]*Field
-	spread map[string]bool
-	all    bool // include and skip do not count
+	op   *Operation
+	vars map[string]any
+	// typeName of the object: fragments on others are not about it.
+	typeName string
+	parent   *ast.Definition
+	fields   []*Field
+	index    map[string]*Field
+	spread   map[string]bool
+	all      bool // include and skip do not count
 }
 
 func (c *fieldCollector) add(set ast.SelectionSet) {
@@ -48,7 +50,7 @@ func (c *fieldCollector) add(set ast.SelectionSet) {
 				c.field(s)
 			}
 		case *ast.InlineFragment:
-			if c.included(s.Directives) {
+			if applies(s.TypeCondition, c.typeName) && c.included(s.Directives) {
 				c.add(s.SelectionSet)
 			}
 		case *ast.FragmentSpread:
@@ -59,7 +61,9 @@ func (c *fieldCollector) add(set ast.SelectionSet) {
 				c.spread = map[string]bool{}
 			}
 			c.spread[s.Name] = true
-			c.add(c.op.fragments[s.Name].SelectionSet)
+			if f := c.op.fragments[s.Name]; applies(f.TypeCondition, c.typeName) {
+				c.add(f.SelectionSet)
+			}
 		}
 	}
 }

@@ -211,7 +211,7 @@ func (w *introspection) typeField(f *Field, d *ast.Definition) {
 		w.text(d.Name)
 	case f.Name == "description":
 		w.optional(d.Description)
-	case f.Name == "fields" && d.Kind == ast.Object:
+	case f.Name == "fields" && (d.Kind == ast.Object || d.Kind == ast.Interface):
 		writeList(w, visible(w, f, sortedFields(d), func(x *ast.FieldDefinition) ast.DirectiveList { return x.Directives }), func(x *ast.FieldDefinition) {
 			w.object(f.Selections, "__Field", func(f *Field) { w.fieldField(f, x) })
 		})
@@ -225,8 +225,10 @@ func (w *introspection) typeField(f *Field, d *ast.Definition) {
 		writeList(w, visible(w, f, values, func(x *ast.EnumValueDefinition) ast.DirectiveList { return x.Directives }), func(x *ast.EnumValueDefinition) {
 			w.object(f.Selections, "__EnumValue", func(f *Field) { w.enumField(f, x) })
 		})
-	case f.Name == "interfaces" && d.Kind == ast.Object:
-		w.out = append(w.out, "[]"...)
+	case f.Name == "interfaces" && (d.Kind == ast.Object || d.Kind == ast.Interface):
+		writeList(w, d.Interfaces, func(name string) { w.namedType(f.Selections, w.schema.Types[name]) })
+	case f.Name == "possibleTypes" && d.Kind == ast.Interface:
+		writeList(w, w.schema.PossibleTypes[d.Name], func(d *ast.Definition) { w.namedType(f.Selections, d) })
 	case f.Name == "isOneOf" && d.Kind == ast.InputObject:
 		w.boolean(false)
 	default:

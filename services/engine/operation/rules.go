@@ -52,6 +52,9 @@ func rules(op *Operation) error {
 		if d.Kind == ast.Object {
 			partial.PossibleTypes[name] = []*ast.Definition{d}
 		}
+		for _, i := range d.Interfaces {
+			partial.AddPossibleType(i, d)
+		}
 	}
 	//nolint:staticcheck // ValidateWithRules sorts the rules once per rule and request
 	errs := validator.Validate(partial, op.Doc, specified...)

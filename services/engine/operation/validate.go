@@ -155,6 +155,9 @@ func (v *validation) group(parent *ast.Definition, g *group, at *path, depth int
 		v.op.Measure.Nodes += len(sets)
 		v.op.Measure.Depth = max(v.op.Measure.Depth, depth)
 	}
+	if target.Kind == ast.Interface {
+		return v.abstract(target, sets, at, depth)
+	}
 	groups, err := v.collect(sets, target.Name, at)
 	if err != nil {
 		return err

@@ -80,6 +80,8 @@ type Select struct {
 	Output []Output
 	// Aggregate is what an Aggregated selection answers instead of Output.
 	Aggregate *Aggregate
+	// Connection, when set, is answered instead of Output: a page of the rows.
+	Connection *Connection
 	// On correlates a nested selection with the row around it.
 	On         []filter.Pair
 	Where      filter.Expr
@@ -95,13 +97,15 @@ type Bound struct {
 	Param  *filter.Param
 }
 
-// Output is one member of an object. Exactly one of the last three is set.
+// Output is one member of an object. Exactly one of the last four is set.
 type Output struct {
 	Key    string
 	Column *Column
 	Nested *Select
 	// Text is a constant string (__typename).
 	Text *string
+	// Node is the global id of the row.
+	Node *NodeID
 }
 
 // Column is a column that is read.

@@ -32,6 +32,8 @@ func (p *planner) otherRoot(out *plan.Field, root schema.RootField, f *operation
 	switch {
 	case root.Kind == schema.FunctionAggregate:
 		s, err = p.aggregate(fn.Target, f, path)
+	case root.Kind == schema.FunctionConnection:
+		s, err = p.connection(fn.Target, f, path)
 	case fn.Set:
 		s, err = p.list(fn.Target, f, path)
 	default:

@@ -76,6 +76,9 @@ func (p *planner) resolved(out plan.Field, root schema.RootField, f *operation.F
 		out.Action, err = p.action(root.Action, f, path)
 		return out, err
 	}
+	if root.Kind == schema.NodeRoot {
+		return p.node(out, f, path)
+	}
 	if root.Table == nil {
 		err = p.otherRoot(&out, root, f, path)
 		return out, err
@@ -94,6 +97,8 @@ func (p *planner) tableRoot(out *plan.Field, root schema.RootField, f *operation
 		out.Select, err = p.list(root.Table, f, path)
 	case schema.SelectAggregate:
 		out.Select, err = p.aggregate(root.Table, f, path)
+	case schema.Connection:
+		out.Select, err = p.connection(root.Table, f, path)
 	case schema.SelectByPK:
 		out.Select, err = p.byPK(root.Table, f, path)
 	case schema.Insert, schema.InsertOne:
@@ -129,6 +134,9 @@ func columnsOf(f plan.Field) []string {
 	switch {
 	case f.Select != nil:
 		read(f.Select.Output)
+		for _, node := range f.Select.Connection.Nodes() {
+			read(node)
+		}
 		if f.Select.Aggregate != nil {
 			names = append(names, f.Select.Aggregate.Columns()...)
 		}

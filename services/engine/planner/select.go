@@ -72,6 +72,9 @@ func (p *planner) member(t *model.Table, f *operation.Field, path string) (plan.
 		name := t.Type
 		return plan.Output{Key: f.Key, Text: &name}, nil
 	}
+	if o, ok, err := p.relayMember(t, f, path); ok {
+		return o, err
+	}
 	if c, ok := t.Column(f.Name); ok {
 		column, err := p.answered(t, c, f, path)
 		return plan.Output{Key: f.Key, Column: &column}, err

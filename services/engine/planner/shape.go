@@ -51,6 +51,8 @@ func (out *shape) value(s *schema.Schema, t *ast.Type, value any) {
 		} else {
 			out.WriteByte('f')
 		}
+	case t.NamedType == "ID" && s.Relay():
+		out.WriteString(nodeShape(s, value)) // which table the id is of
 	case definition == nil || definition.Kind == ast.Scalar:
 		out.WriteByte('s')
 	case definition.Kind == ast.Enum:

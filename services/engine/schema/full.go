@@ -50,7 +50,8 @@ func Directives() map[string]*ast.DirectiveDefinition { return builtin().directi
 // reach. The caller owns the schema; the definitions in it are shared. It costs
 // about 100 KiB per table, so do not keep it.
 func (s *Schema) Full() *ast.Schema {
-	full := &ast.Schema{Types: map[string]*ast.Definition{}, Directives: map[string]*ast.DirectiveDefinition{}}
+	full := &ast.Schema{Types: map[string]*ast.Definition{}, Directives: map[string]*ast.DirectiveDefinition{},
+		PossibleTypes: map[string][]*ast.Definition{}, Implements: map[string][]*ast.Definition{}}
 	for name, d := range builtin().types {
 		full.Types[name] = d
 	}
@@ -59,6 +60,7 @@ func (s *Schema) Full() *ast.Schema {
 	}
 	full.Query, full.Mutation = s.queryRoot(), s.mutationRoot()
 	s.reach(full, full.Query)
+	s.implement(full)
 	if full.Mutation != nil {
 		s.reach(full, full.Mutation)
 	}

@@ -20,7 +20,11 @@ const Args = "args"
 
 // otherRoots calls yield for every root field of functions and native queries
 // that the role sees under a namespace, until it says false.
-func (s *Schema) otherRoots(op ast.Operation, namespace string, yield func(name string, f RootField) bool) {
+func (s *Schema) otherRoots(op ast.Operation, namespace string, yieldShown func(name string, f RootField) bool) {
+	yield := func(name string, f RootField) bool {
+		name, f, shown := s.relayOther(name, f)
+		return !shown || yieldShown(name, f)
+	}
 	for _, f := range s.model.Functions {
 		if f.Target.Naming.Namespace != namespace || f.Mutation != (op == ast.Mutation) || op == ast.Subscription || !s.callable(f) {
 			continue
@@ -76,6 +80,9 @@ func (s *Schema) otherFields(op ast.Operation, namespace string) ast.FieldList {
 
 // otherField is the definition of a root field that is no table's.
 func otherField(f RootField) *ast.FieldDefinition {
+	if f.Kind == FunctionConnection {
+		return connectionOfFunction(f.Function)
+	}
 	if q := f.Native; q != nil {
 		return &ast.FieldDefinition{Name: q.Field.Name, Description: q.Field.Comment, Type: nonNullListOf(q.Target.Type), Arguments: nativeArguments(q)}
 	}

@@ -38,8 +38,8 @@ func (s *Schema) rootOf(n *model.Naming, op ast.Operation) *ast.Definition {
 		if t.Naming.Namespace != n.Namespace {
 			continue
 		}
-		for _, r := range rootsOf(op) {
-			if r.field(&t.Root).Name != "" && r.visible(s, t) {
+		for _, r := range s.rootsOf(op) {
+			if r.name(t) != "" && r.visible(s, t) {
 				d.Fields = append(d.Fields, r.definition(s, t))
 			}
 		}
@@ -58,8 +58,8 @@ func (s *Schema) anyOf(op ast.Operation, n *model.Naming) bool {
 		if t.Naming.Namespace != n.Namespace {
 			continue
 		}
-		for _, r := range rootsOf(op) {
-			if r.field(&t.Root).Name != "" && r.visible(s, t) {
+		for _, r := range s.rootsOf(op) {
+			if r.name(t) != "" && r.visible(s, t) {
 				return true
 			}
 		}

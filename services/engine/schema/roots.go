@@ -151,9 +151,18 @@ func (s *Schema) insertArguments(t *model.Table, name string, rows *ast.Type) as
 	return args
 }
 
+// name of the field; empty when the table has none.
+func (r tableRoot) name(t *model.Table) string {
+	name := r.field(&t.Root).Name
+	if r.kind == Connection && name != "" {
+		return ConnectionName(t.Naming, name)
+	}
+	return name
+}
+
 func (r tableRoot) definition(s *Schema, t *model.Table) *ast.FieldDefinition {
 	f := r.field(&t.Root)
-	d := &ast.FieldDefinition{Name: f.Name, Description: f.Comment}
+	d := &ast.FieldDefinition{Name: r.name(t), Description: f.Comment}
 	if d.Description == "" {
 		d.Description = fmt.Sprintf(r.about, t.Name.Name)
 	}
@@ -161,9 +170,12 @@ func (r tableRoot) definition(s *Schema, t *model.Table) *ast.FieldDefinition {
 	return d
 }
 
-func rootsOf(op ast.Operation) []tableRoot {
+func (s *Schema) rootsOf(op ast.Operation) []tableRoot {
 	switch op {
 	case ast.Query:
+		if s.options.Relay {
+			return relayRoots
+		}
 		return queryRoots
 	case ast.Mutation:
 		return mutationRoots
@@ -197,6 +209,9 @@ func (s *Schema) findRoot(op ast.Operation, name string) (RootField, tableRoot, 
 			return RootField{Kind: ActionField, Action: a}, tableRoot{}, true
 		}
 	}
+	if name == NodeField && op == ast.Query && len(s.nodes()) > 0 {
+		return RootField{Kind: NodeRoot}, tableRoot{}, true
+	}
 	if n, ok := s.Namespaced(op, name); ok {
 		return RootField{Kind: Namespace, Naming: n}, tableRoot{}, true
 	}
@@ -209,8 +224,8 @@ func (s *Schema) findTableRoot(op ast.Operation, name, namespace string) (RootFi
 		if t.Naming.Namespace != namespace {
 			continue
 		}
-		for _, r := range rootsOf(op) {
-			if f := r.field(&t.Root); f.Name == name && name != "" && r.visible(s, t) {
+		for _, r := range s.rootsOf(op) {
+			if r.name(t) == name && name != "" && r.visible(s, t) {
 				return RootField{Kind: r.kind, Table: t}, r, true
 			}
 		}
@@ -237,6 +252,8 @@ func (s *Schema) RootDefinition(op ast.Operation, names []string) *ast.Definitio
 		}
 		if f, r, ok := s.findRoot(op, name); ok && f.Table != nil {
 			d.Fields = append(d.Fields, r.definition(s, f.Table))
+		} else if ok && f.Kind == NodeRoot {
+			d.Fields = append(d.Fields, nodeRootField())
 		} else if ok && f.Naming != nil {
 			d.Fields = append(d.Fields, s.namespaceField(op, f.Naming))
 		} else if ok && f.Action == nil {
@@ -259,8 +276,8 @@ var noQueries = &ast.FieldDefinition{Name: NoQueriesField, Type: named("String")
 // any reports whether the role has a root field of op.
 func (s *Schema) any(op ast.Operation) bool {
 	for _, t := range s.model.Tables {
-		for _, r := range rootsOf(op) {
-			if r.field(&t.Root).Name != "" && r.visible(s, t) {
+		for _, r := range s.rootsOf(op) {
+			if r.name(t) != "" && r.visible(s, t) {
 				return true
 			}
 		}
@@ -275,12 +292,15 @@ func (s *Schema) any(op ast.Operation) bool {
 
 func (s *Schema) rootFields(op ast.Operation) ast.FieldList {
 	fields := append(s.namespaceFields(op), s.otherFields(op, "")...)
+	if op == ast.Query && len(s.nodes()) > 0 {
+		fields = append(fields, nodeRootField())
+	}
 	for _, t := range s.model.Tables {
 		if t.Naming.Namespace != "" {
 			continue
 		}
-		for _, r := range rootsOf(op) {
-			if r.field(&t.Root).Name != "" && r.visible(s, t) {
+		for _, r := range s.rootsOf(op) {
+			if r.name(t) != "" && r.visible(s, t) {
 				fields = append(fields, r.definition(s, t))
 			}
 		}

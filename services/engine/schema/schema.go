@@ -26,6 +26,8 @@ type Options struct {
 	BackendOnly bool
 	// NoIntrospection hides __schema and __type (contracts §12.3).
 	NoIntrospection bool
+	// Relay is the flavour of the schema for Relay clients.
+	Relay bool
 	// CollapsesNull takes a null where a condition is wanted as true.
 	CollapsesNull bool
 	// StringifiesNumbers answers numbers that a double can't hold as strings.
@@ -117,6 +119,11 @@ func (s *Schema) build(name string) *ast.Definition {
 	}
 	if t := s.tables[name]; t != nil {
 		return s.object(t)
+	}
+	if s.options.Relay {
+		if d := s.relayType(name); d != nil {
+			return d
+		}
 	}
 	for _, n := range s.model.Namings {
 		if d := s.buildNamed(n, name); d != nil {

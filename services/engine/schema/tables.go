@@ -85,6 +85,9 @@ func (s *Schema) object(t *model.Table) *ast.Definition {
 		}
 	}
 	d.Fields = append(d.Fields, s.derivedFields(t)...)
+	if s.options.Relay {
+		s.relayFields(t, d)
+	}
 	sortFields(d.Fields)
 	return d
 }
@@ -126,7 +129,9 @@ var (
 )
 
 // NonNegative reports whether an argument refuses numbers below 0.
-func NonNegative(a *ast.ArgumentDefinition) bool { return a == limitArgument || a == offsetArgument }
+func NonNegative(a *ast.ArgumentDefinition) bool {
+	return a == limitArgument || a == offsetArgument || a == firstArgument || a == lastArgument
+}
 
 // TakesBigInt reports whether an argument, though an Int, also takes a 64-bit
 // integer, as a number or as a string.
