@@ -113,7 +113,7 @@ func TestAWrongRuleIsReportedAndGrantsNothing(t *testing.T) {
 		"unknown column further on":   {`{"customer":{"_or":[{"nix":1}]}}`, `filter.customer._or[0].nix: "nix" is neither a column nor a relationship of table "customer"`},
 		"unknown operator":            {`{"id":{"_equals":1}}`, `unknown operator "_equals" for column "id" of table "orders"`},
 		"operator without its mark":   {`{"id":{"eq":1}}`, `unknown operator "eq"`},
-		"operator of a later version": {`{"id":{"_st_within":1}}`, `not supported by this version`},
+		"operator of an extension":    {`{"id":{"_st_within":1}}`, `the operator "_st_within" does not fit column "id" of table "orders", which is of type uuid`},
 		"operator of another type":    {`{"id":{"_like":"x"}}`, `the operator "_like" does not fit column "id" of table "orders", which is of type uuid`},
 		"null":                        {`{"id":{"_eq":null}}`, `unexpected null value for column "id" of table "orders"`},
 		"bare null":                   {`{"id":null}`, `unexpected null value`},
@@ -128,7 +128,10 @@ func TestAWrongRuleIsReportedAndGrantsNothing(t *testing.T) {
 		"exists of a strange table":   {`{"_exists":{"_table":"category","_where":{}}}`, `table "category" is not tracked`},
 		"exists without a condition":  {`{"_exists":{"_table":"product"}}`, `filter._exists._where: expected a boolean expression`},
 		"exists with another key":     {`{"_exists":{"_table":"product","_where":{},"x":1}}`, `filter._exists.x: unknown key`},
-		"an aggregate":                {`{"items_aggregate":{}}`, `aggregates in rules are not supported`},
+		"an empty aggregate":          {`{"items_aggregate":{}}`, `filter.items_aggregate: expected an object with one of count, bool_and and bool_or`},
+		"an aggregate without result": {`{"items_aggregate":{"count":{}}}`, `the key "predicate" is missing`},
+		"bool_and of a number":        {`{"items_aggregate":{"bool_and":{"arguments":["order_id"],"predicate":{"_eq":true}}}}`, `is not boolean`},
+		"a cast to nothing":           {`{"id":{"_cast":{"String":{"_eq":"a"}}}}`, `can't be read as String`},
 		"several mistakes":            {`{"a":1,"b":2}`, `"b" is neither`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -101,11 +101,8 @@ func (s scope) member(key string, value any, path string) filter.Expr {
 		e.Where = scope{compiler: s.compiler, table: r.Target, depth: s.depth + 1}.expression(value, path)
 		return e
 	}
-	if name, ok := strings.CutSuffix(key, "_aggregate"); ok {
-		if _, ok := s.table.Relationship(name); ok {
-			s.fail(path, "aggregates in rules are not supported by this version")
-			return filter.False
-		}
+	if r, ok := s.table.Aggregated(key); ok {
+		return s.aggregate(r, value, path)
 	}
 	s.fail(path, "%q is neither a column nor a relationship of %s", key, s.where())
 	return filter.False
@@ -184,15 +181,12 @@ func init() {
 		filter.Like, filter.NotLike, filter.ILike, filter.NotILike, filter.Similar, filter.NotSimilar,
 		filter.Regex, filter.NotRegex, filter.IRegex, filter.NotIRegex,
 		filter.Contains, filter.ContainedIn, filter.HasKey, filter.HasKeysAny, filter.HasKeysAll,
+		filter.Ancestor, filter.AncestorAny, filter.Descendant, filter.DescendantAny,
+		filter.Matches, filter.MatchesAny, filter.MatchesFulltext,
 	} {
 		valueOps[string(op)] = op
 	}
 }
-
-// laterOps are operators of the dialect that this version does not have.
-var laterOps = strings.Fields("cast st_contains st_crosses st_equals st_intersects st_3d_intersects st_overlaps " +
-	"st_touches st_within st_d_within st_3d_d_within st_intersects_rast st_intersects_nband_geom st_intersects_geom_nband " +
-	"ancestor ancestor_any descendant descendant_any matches matches_any matches_fulltext")
 
 func (s scope) compare(column *model.Column, spelling string, value any, path string) filter.Expr {
 	left := filter.Column{Name: column.StoredName(), Type: column.Type}
@@ -214,10 +208,11 @@ func (s scope) compare(column *model.Column, spelling string, value any, path st
 	if op, ok := columnOps[name]; ok {
 		return s.compareColumns(left, op, value, path)
 	}
+	if e, ok := s.special(column, left, name, value, path); ok {
+		return e
+	}
 	op, ok := valueOps[name]
 	switch {
-	case slices.Contains(laterOps, name):
-		s.fail(path, "the operator %q (column %q of %s) is not supported by this version", spelling, left.Name, s.where())
 	case !ok:
 		s.fail(path, "unknown operator %q for column %q of %s", spelling, left.Name, s.where())
 	case !fits(op, column):
@@ -266,6 +261,9 @@ func fits(op filter.Op, column *model.Column) bool {
 		return column.List() || scalar == "jsonb"
 	case filter.HasKey, filter.HasKeysAny, filter.HasKeysAll:
 		return scalar == "jsonb" && !column.List()
+	case filter.Ancestor, filter.AncestorAny, filter.Descendant, filter.DescendantAny,
+		filter.Matches, filter.MatchesAny, filter.MatchesFulltext:
+		return scalar == "ltree" && !column.List()
 	}
 	return scalar != "json" && scalar != "xml"
 }
@@ -279,6 +277,14 @@ func operandType(op filter.Op, column *model.Column) catalog.TypeRef {
 	case filter.HasKeysAny, filter.HasKeysAll:
 		text.Dimensions = 1
 		return text
+	case filter.AncestorAny, filter.DescendantAny:
+		return catalog.TypeRef{Schema: column.Base.Schema, Name: column.Base.Name, Dimensions: 1}
+	case filter.Matches:
+		return catalog.TypeRef{Schema: column.Base.Schema, Name: "lquery"}
+	case filter.MatchesAny:
+		return catalog.TypeRef{Schema: column.Base.Schema, Name: "lquery", Dimensions: 1}
+	case filter.MatchesFulltext:
+		return catalog.TypeRef{Schema: column.Base.Schema, Name: "ltxtquery"}
 	}
 	return column.Base
 }

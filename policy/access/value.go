@@ -109,7 +109,7 @@ func literal(t catalog.TypeRef, value any) (string, bool) {
 		}
 		return "false", true
 	}
-	return "", false
+	return shape(t, value)
 }
 
 // arrayLiteral is a list as Postgres reads an array: every element in quotes.

@@ -57,7 +57,14 @@ func (v *validation) value(val *ast.Value, t *ast.Type, p place) error {
 			return err
 		}
 	}
-	return checkScalar(t, l, p, v.op.schema.CustomScalar(t.NamedType))
+	if err := checkScalar(t, l, p, v.op.schema.CustomScalar(t.NamedType)); err != nil || v.op.schema.CustomScalar(t.NamedType) {
+		return err
+	}
+	switch t.NamedType {
+	case "geometry", "geography", "ltree", "raster":
+		return checkForm(t.NamedType, constant(val), p.at)
+	}
+	return nil
 }
 
 // object checks an input object.

@@ -120,7 +120,10 @@ func (c coercion) value(v any, t *ast.Type, at *path, depth int) (any, error) {
 	if err := checkScalar(t, l, place{at: at, bigInt: c.bigInt}, c.op.schema.CustomScalar(t.NamedType)); err != nil {
 		return nil, err
 	}
-	return scalar(v, t.NamedType, l), nil
+	if c.op.schema.CustomScalar(t.NamedType) {
+		return scalar(v, t.NamedType, l), nil
+	}
+	return scalar(v, t.NamedType, l), checkForm(t.NamedType, v, at)
 }
 
 func (c coercion) list(v any, t *ast.Type, at *path, depth int) (any, error) {
