@@ -219,7 +219,7 @@ func getTableInfo(_ context.Context, c call) (any, error) {
 	return info, nil
 }
 
-// getTrackables lists the tables that are not tracked yet.
+// getTrackables lists the tables and functions that are not tracked yet.
 func getTrackables(_ context.Context, c call) (any, error) {
 	args, err := decodeArgs[inSourceArgs](c)
 	if err != nil {
@@ -239,7 +239,25 @@ func getTrackables(_ context.Context, c call) (any, error) {
 			tables = append(tables, map[string]any{"name": name})
 		}
 	}
-	return map[string]any{"tables": tables, "functions": []any{}}, nil
+	return map[string]any{"tables": tables, "functions": trackableFunctions(source, known)}, nil
+}
+
+// trackableFunctions are the functions that return rows of tables and are not
+// tracked; overloaded ones can't be.
+func trackableFunctions(source *metadata.Source, known *catalog.Catalog) []map[string]any {
+	tracked := map[catalog.Name]bool{}
+	for _, f := range source.Functions {
+		tracked[catalog.Name{Schema: f.Function.Schema, Name: f.Function.Name}] = true
+	}
+	functions := []map[string]any{}
+	for i := range known.Functions {
+		f := &known.Functions[i]
+		_, rows := known.Table(catalog.Name{Schema: f.Returns.Schema, Name: f.Returns.Name})
+		if rows && !f.Returns.Array() && !tracked[f.Name] && len(known.Overloads(f.Name)) == 1 {
+			functions = append(functions, map[string]any{"name": f.Name, "volatility": strings.ToUpper(string(f.Volatility))})
+		}
+	}
+	return functions
 }
 
 func listSourceKinds(context.Context, call) (any, error) {
