@@ -64,6 +64,8 @@ var importers = map[string]struct {
 	"services/engine/source":      {[]string{"services/engine/introspect", "services/engine/executor", "services/engine/instance", "services/engine/metadataapi", "services/live", "services/revision"}, "statements run in the executor; live owns the pools, the instance hands them over; revision probes databases, and metadata commands run the SQL of admins"},
 	"services/engine/introspect":  {[]string{"services/revision"}, "the catalog is read when a project changes, never while it serves"},
 	"services/engine/action":      {[]string{"services/engine/executor", "services/engine/instance", "services/worker"}, "a webhook is called by a step of a plan; the instance configures the caller"},
+	"services/engine/template":    {[]string{"services/engine/transform"}, "templates are written in transforms alone; where they may stand and what they read is said there"},
+	"services/engine/transform":   {[]string{"services/engine/action", "services/engine/instance", "services/engine/metadataapi"}, "a call is transformed before it is signed; the instance leaves out actions whose transforms do not compile, and a command tries transforms out"},
 	"services/engine/executor":    {[]string{"services/engine/instance"}, "the request path is on one screen"},
 	"services/engine/instance":    {[]string{"services/live", "services/revision", "services/router", "services/engine/metadataapi"}, "live keeps instances, revision judges a change by building one, the router sends requests to it"},
 	"services/engine/rest":        {[]string{"services/engine/instance", "services/engine/metadataapi", "services/router"}, "an instance has its endpoints, the edge hands them what a request brings, and commands tell of endpoints that clash"},

@@ -1,7 +1,5 @@
 package metadata
 
-import "encoding/json"
-
 // Action is a registered action (contracts §6.1).
 type Action struct {
 	Name        string             `json:"name"`
@@ -18,17 +16,19 @@ type ActionPermission struct {
 
 // ActionDefinition is an action's contract and handler.
 type ActionDefinition struct {
-	Type                 string          `json:"type,omitempty"` // "mutation" (default) or "query"
-	Kind                 string          `json:"kind,omitempty"` // "synchronous" (default) or "asynchronous"
-	Arguments            []Argument      `json:"arguments,omitempty"`
-	OutputType           string          `json:"output_type"`
-	Handler              string          `json:"handler"`
-	Headers              []Header        `json:"headers,omitempty"`
-	ForwardClientHeaders bool            `json:"forward_client_headers,omitempty"`
-	IgnoredClientHeaders []string        `json:"ignored_client_headers,omitempty"`
-	Timeout              int             `json:"timeout,omitempty"` // seconds; 0 means 30
-	RequestTransform     json.RawMessage `json:"request_transform,omitempty"`
-	ResponseTransform    json.RawMessage `json:"response_transform,omitempty"`
+	Type                 string     `json:"type,omitempty"` // "mutation" (default) or "query"
+	Kind                 string     `json:"kind,omitempty"` // "synchronous" (default) or "asynchronous"
+	Arguments            []Argument `json:"arguments,omitempty"`
+	OutputType           string     `json:"output_type"`
+	Handler              string     `json:"handler"`
+	Headers              []Header   `json:"headers,omitempty"`
+	ForwardClientHeaders bool       `json:"forward_client_headers,omitempty"`
+	IgnoredClientHeaders []string   `json:"ignored_client_headers,omitempty"`
+	Timeout              int        `json:"timeout,omitempty"` // seconds; 0 means 30
+	// RequestTransform and ResponseTransform rewrite what is sent and what came
+	// back; nil leaves it as it is.
+	RequestTransform  *RequestTransform  `json:"request_transform,omitempty"`
+	ResponseTransform *ResponseTransform `json:"response_transform,omitempty"`
 }
 
 // Argument is one argument of an action.

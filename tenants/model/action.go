@@ -57,12 +57,6 @@ func (a *actionResolver) resolve() *Action {
 	default:
 		a.wrong(".definition.kind", "the kind %q is neither synchronous nor asynchronous", doc.Definition.Kind)
 	}
-	if !empty(doc.Definition.RequestTransform) {
-		a.fail(".definition.request_transform", NotSupported("request transforms"))
-	}
-	if !empty(doc.Definition.ResponseTransform) {
-		a.fail(".definition.response_transform", NotSupported("response transforms"))
-	}
 	if doc.Definition.Handler == "" {
 		a.wrong(".definition.handler", "the handler is empty")
 	}

@@ -217,7 +217,7 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 		"everything that this version does not serve": {
 			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"remote_relationships":[{"name":"r"}]}`,
 			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct"}],` +
-				action(`"kind":"asynchronous","request_transform":{"version":2},"response_transform":{"version":2},"output_type":"Int"`),
+				action(`"kind":"asynchronous","output_type":"Int"`),
 			served: 1,
 			want: []string{
 				`remote_schema|remote_schema rs|$.remote_schemas[0]|remote schemas are not supported by this version`,
@@ -225,8 +225,6 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 				`remote_relationship|remote_relationship r in table orders in source default|$.sources[0].tables[0].remote_relationships[0]|remote relationships are not supported by this version`,
 				`event_trigger|event_trigger e in table orders in source default|$.sources[0].tables[0].event_triggers[0]|event triggers are not supported by this version`,
 				`action|action go|$.actions[0].definition.kind|asynchronous actions are not supported by this version`,
-				`action|action go|$.actions[0].definition.request_transform|request transforms are not supported by this version`,
-				`action|action go|$.actions[0].definition.response_transform|response transforms are not supported by this version`,
 			},
 		},
 	} {

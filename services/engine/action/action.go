@@ -12,11 +12,10 @@ package action
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
 
-	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
 	"tenantry/tenants/model"
@@ -62,6 +61,7 @@ type Caller struct {
 	Options
 	transport http.RoundTripper
 	agent     string
+	compiled  sync.Map // *model.Action → *transforms, as many as the project has actions
 }
 
 // New returns a Caller. It panics without a Client: falling back to an
@@ -159,19 +159,4 @@ func (c *Caller) timeout(a *model.Action) time.Duration {
 		}
 	}
 	return min(timeout, c.MaxTimeout)
-}
-
-// supported refuses what would otherwise be left out in silence: a handler that
-// counts on a transform must not get the payload without it.
-func supported(a *model.Action) *errcode.Error {
-	def := a.Metadata.Definition
-	for _, t := range []struct {
-		key   string
-		value json.RawMessage
-	}{{"request_transform", def.RequestTransform}, {"response_transform", def.ResponseTransform}} {
-		if len(t.value) > 0 && string(t.value) != "null" {
-			return errcode.New(errcode.NotSupported, "%s is not supported for actions", t.key)
-		}
-	}
-	return nil
 }

@@ -253,14 +253,3 @@ func TestAClientThatGoesAwayIsNoFailureOfTheHandler(t *testing.T) {
 		t.Errorf("time limit: got %s %q", e.Code, e.Message)
 	}
 }
-
-func TestATransformIsRefusedRatherThanLeftOut(t *testing.T) {
-	t.Parallel()
-	s := handler(t, func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
-	c := call(t, s.URL, "Order")
-	c.Action.Metadata.Definition.RequestTransform = json.RawMessage(`{"version":2}`)
-	_, err := New(options(t, nil)).Call(t.Context(), c)
-	if e := public(t, err); e.Code != errcode.NotSupported || !strings.Contains(e.Message, "request_transform") {
-		t.Errorf("got %s %q", e.Code, e.Message)
-	}
-}

@@ -27,7 +27,11 @@ func (x *exchange) result() (any, *errcode.Error) {
 		// The decoder's own message may quote the body, so it is not kept.
 		return nil, x.unexpected("not a valid json response from webhook")
 	}
-	if refusal {
+	value, flagged, failure := x.answered(value)
+	if failure != nil {
+		return nil, failure
+	}
+	if refusal || flagged {
 		return nil, x.refusal(value)
 	}
 	if mistake := check(x.call.Types, x.call.Action.Output, value); mistake != "" {

@@ -2,6 +2,7 @@ package action
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -23,13 +24,25 @@ const masked = "***"
 // variable, of a configured or forwarded header, or of a cookie is in it, also
 // where the handler echoes one.
 type detail struct {
-	Error    string          `json:"error"`
+	Error string `json:"error"`
+	// Reason says what is wrong with a transform, and where.
+	Reason   string          `json:"reason,omitempty"`
 	Request  *detailRequest  `json:"request,omitempty"`
 	Response *detailResponse `json:"response,omitempty"`
 }
 
 type detailRequest struct {
 	// URL is the template as configured.
+	URL     string         `json:"url"`
+	Headers []detailHeader `json:"headers"`
+	Body    any            `json:"body"`
+	// Transformed is what was sent instead.
+	Transformed *detailTransformed `json:"transformed_request,omitempty"`
+}
+
+type detailTransformed struct {
+	Method string `json:"method"`
+	// URL is the transform's template, or else the handler's.
 	URL     string         `json:"url"`
 	Headers []detailHeader `json:"headers"`
 	Body    any            `json:"body"`
@@ -49,11 +62,22 @@ type detailHeader struct {
 // detail tells of the exchange as far as it got.
 func (x *exchange) detail(reason string) *detail {
 	hidden := x.secrets()
+	def := &x.call.Action.Metadata.Definition
+	first := x
+	if x.before != nil {
+		first = x.before
+	}
 	d := &detail{Error: reason, Request: &detailRequest{
-		URL:     x.call.Action.Metadata.Definition.Handler,
-		Headers: shown(x.sent, x.ours, hidden),
-		Body:    hidden.body(x.body, true),
+		URL:     def.Handler,
+		Headers: shown(first.sent, x.ours, hidden),
+		Body:    hidden.body(first.body, true),
 	}}
+	if x.before != nil {
+		d.Request.Transformed = &detailTransformed{
+			Method: x.method, URL: cmp.Or(def.RequestTransform.URL, def.Handler),
+			Headers: shown(x.sent, x.ours, hidden), Body: hidden.body(x.body, true),
+		}
+	}
 	if x.status != 0 {
 		d.Response = &detailResponse{
 			Status:  x.status,
@@ -75,7 +99,21 @@ func (x *exchange) ours(name string) bool {
 				return false
 			}
 		}
-		return true
+		return !x.transformSets(name)
+	}
+	return false
+}
+
+// transformSets says whether the request transform gives a header a value.
+func (x *exchange) transformSets(name string) bool {
+	t := x.call.Action.Metadata.Definition.RequestTransform
+	if t == nil || t.RequestHeaders == nil {
+		return false
+	}
+	for added := range t.RequestHeaders.AddHeaders {
+		if strings.EqualFold(added, name) && !strings.EqualFold(name, "Content-Type") {
+			return true
+		}
 	}
 	return false
 }
@@ -126,6 +164,9 @@ func (x *exchange) secrets() secrets {
 	names := templateNames(def.Handler)
 	if len(names) > 0 {
 		addURL(found, x.url)
+		if x.before != nil {
+			addURL(found, x.before.url)
+		}
 	}
 	for _, h := range def.Headers {
 		names = append(names, templateNames(h.Value)...)

@@ -16,6 +16,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/session"
 	"tenantry/api/webhook"
+	"tenantry/services/engine/transform"
 )
 
 // exchange is one call under way: what was sent and what came back, kept for
@@ -24,6 +25,11 @@ type exchange struct {
 	caller  *Caller
 	call    *Call
 	timeout time.Duration
+
+	transforms *transforms       // nil when the action has none
+	context    transform.Context // what the transforms read
+	before     *exchange         // what would have been sent; nil without a request transform
+	method     string            // that a request transform chose
 
 	url      string // expanded; may hold secrets
 	sent     http.Header
@@ -36,9 +42,6 @@ type exchange struct {
 
 // run is the way of one call.
 func (x *exchange) run(ctx context.Context) (any, *errcode.Error) {
-	if err := supported(x.call.Action); err != nil {
-		return nil, err
-	}
 	if err := x.send(ctx); err != nil {
 		return nil, err
 	}
@@ -87,7 +90,14 @@ func (x *exchange) request(ctx context.Context) (*http.Request, *errcode.Error) 
 			return nil, err
 		}
 	}
-	request, failure := http.NewRequestWithContext(ctx, http.MethodPost, x.url, bytes.NewReader(x.body))
+	if err = x.prepare(); err != nil {
+		return nil, err
+	}
+	method, address, headers, err := x.rewritten(address, headers)
+	if err != nil {
+		return nil, err
+	}
+	request, failure := http.NewRequestWithContext(ctx, method, x.url, bytes.NewReader(x.body))
 	if failure != nil {
 		return nil, x.misconfigured("the handler's URL is not valid once its variables are filled in")
 	}

@@ -28,6 +28,7 @@ import (
 	"tenantry/services/engine/rest"
 	"tenantry/services/engine/schema"
 	"tenantry/services/engine/source"
+	"tenantry/services/engine/transform"
 	"tenantry/tenants"
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/metadata"
@@ -90,9 +91,10 @@ const preparedBytes = 8 << 20
 // access, with all inconsistencies. services/revision judges a change by it.
 func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) (*model.Model, *access.Access, []model.Inconsistency) {
 	m := model.Resolve(doc, catalogs)
+	withdrawn := transform.Withdraw(m)
 	a, refused := access.Build(m)
 	_, endpoints := rest.New(doc)
-	return m, a, slices.Concat(m.Inconsistencies, refused, endpoints)
+	return m, a, slices.Concat(m.Inconsistencies, withdrawn, refused, endpoints)
 }
 
 // CompilePolicy compiles the project's Rego modules; the error is an

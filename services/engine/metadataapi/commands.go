@@ -95,6 +95,7 @@ func init() { // literals would refer to themselves through bulk
 		"drop_action": step(func(doc *metadata.Document, a metadata.DropActionArgs) (*metadata.Document, error) {
 			return metadata.DropAction(doc, a.Name)
 		}, nil),
+		"test_webhook_transform":   {run: testTransform, reads: true},
 		"create_action_permission": step(metadata.CreateActionPermission, nil),
 		"drop_action_permission":   step(metadata.DropActionPermission, nil),
 		"set_custom_types":         step(metadata.SetCustomTypes, func(metadata.CustomTypes) string { return "custom_types" }),
@@ -137,7 +138,7 @@ type collectionArgs struct {
 func unsupported(name string) (what string, ok bool) {
 	for _, of := range []struct{ part, what string }{
 		{"event", "event triggers"}, {"cron_trigger", "cron triggers"}, {"remote_schema", "remote schemas"},
-		{"remote_relationship", "remote relationships"}, {"test_webhook_transform", "trials of transforms"},
+		{"remote_relationship", "remote relationships"},
 		{"connection_template", "connection templates"}, {"tls_allowlist", "TLS allow-lists"}, {"opentelemetry", "OpenTelemetry settings"},
 		{"metrics_config", "metrics settings"},
 	} {
