@@ -73,32 +73,36 @@ func columnChange(was, is introspect.ColumnIdentity, kept bool) metadata.ColumnC
 // functionChanges tells functions apart by their identity: one that was dropped
 // and made anew under its name is another.
 func functionChanges(named map[catalog.Name]bool, before, after *introspect.Identities) []metadata.FunctionChange {
-	type count struct {
-		n, kept  int
-		volatile bool
-	}
-	tally := func(all *introspect.Identities) map[catalog.Name]count {
-		counts := map[catalog.Name]count{}
-		for id, f := range all.Functions {
-			c := counts[f.Name]
-			c.n, c.volatile = c.n+1, c.volatile || f.Volatile
-			if same, ok := before.Functions[id]; ok && same.Name == f.Name {
-				c.kept++
-			}
-			counts[f.Name] = c
-		}
-		return counts
-	}
-	was, is := tally(before), tally(after)
+	was, is := overloads(before), overloads(after)
 	var out []metadata.FunctionChange
 	for name := range named {
 		b, a := was[name], is[name]
-		if b.n == 0 || a == b {
+		if len(b) == 0 {
 			continue
 		}
-		out = append(out, metadata.FunctionChange{
-			Name: tableOf(name), Dropped: a.kept == 0, Overloaded: a.n > 1 && b.n <= 1, Volatile: a.volatile && !b.volatile,
-		})
+		change := metadata.FunctionChange{Name: tableOf(name), Dropped: len(a) == 0, Overloaded: len(a) > 1 && len(b) == 1}
+		remade := false
+		for oid, function := range b {
+			now, kept := a[oid]
+			remade = remade || !kept
+			change.Volatile = change.Volatile || kept && now.Volatile && !function.Volatile
+		}
+		change.Remade = remade && len(b) == 1 && len(a) > 0 && !change.Overloaded
+		if change.Dropped || change.Overloaded || change.Volatile || change.Remade {
+			out = append(out, change)
+		}
+	}
+	return out
+}
+
+// overloads are functions by name and oid.
+func overloads(all *introspect.Identities) map[catalog.Name]map[string]introspect.FunctionIdentity {
+	out := map[catalog.Name]map[string]introspect.FunctionIdentity{}
+	for oid, f := range all.Functions {
+		if out[f.Name] == nil {
+			out[f.Name] = map[string]introspect.FunctionIdentity{}
+		}
+		out[f.Name][oid] = f
 	}
 	return out
 }

@@ -18,10 +18,14 @@ func (r *router) cors(c *fiber.Ctx, g *live.Generation) bool {
 	}
 	preflight := c.Method() == fiber.MethodOptions
 	c.Vary(fiber.HeaderOrigin)
-	if !allowedOrigin(g.Instance.Settings.Auth.CORS.Origins, origin) {
+	allowed, named := allowedOrigin(g.Instance.Settings.Auth.CORS.Origins, origin)
+	if !allowed {
 		return preflight
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	if named { // never for "*": any page could act with the cookies of its readers
+		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+	}
 	c.Set(fiber.HeaderAccessControlExposeHeaders, "x-request-id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After")
 	if preflight {
 		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, OPTIONS")
@@ -34,19 +38,23 @@ func (r *router) cors(c *fiber.Ctx, g *live.Generation) bool {
 }
 
 // allowedOrigin compares an origin with "*", exact origins, and origins whose
-// first label is a wildcard.
-func allowedOrigin(allowed []string, origin string) bool {
-	for _, a := range allowed {
-		if a == "*" || strings.EqualFold(a, origin) {
-			return true
+// first label is a wildcard; named is false where only "*" allows it.
+func allowedOrigin(list []string, origin string) (allowed, named bool) {
+	for _, a := range list {
+		if a == "*" {
+			allowed = true
+			continue
+		}
+		if strings.EqualFold(a, origin) {
+			return true, true
 		}
 		if before, after, ok := strings.Cut(a, "*."); ok {
 			rest, found := strings.CutPrefix(strings.ToLower(origin), strings.ToLower(before))
 			label, domain, dotted := strings.Cut(rest, ".")
 			if found && dotted && label != "" && strings.EqualFold(domain, after) {
-				return true
+				return true, true
 			}
 		}
 	}
-	return false
+	return allowed, false
 }

@@ -28,6 +28,11 @@ func Decode(data []byte) (*Document, error) {
 			d.fail("$.version", "expected version 1, 2 or 3")
 		}
 	}
+	for i := range doc.Sources {
+		if doc.Sources[i].Kind == "" {
+			doc.Sources[i].Kind = "postgres"
+		}
+	}
 	if len(d.problems) == 0 {
 		d.problems = doc.validate()
 	}

@@ -33,7 +33,7 @@ type Document struct {
 // Source is one database of the project.
 type Source struct {
 	Name          string               `json:"name"`
-	Kind          string               `json:"kind"`
+	Kind          string               `json:"kind" required:"false"` // postgres when left out
 	Configuration SourceConfiguration  `json:"configuration"`
 	Customization *SourceCustomization `json:"customization,omitempty"`
 	QueryTags     json.RawMessage      `json:"query_tags,omitempty"`

@@ -34,6 +34,9 @@ type FunctionChange struct {
 	Dropped    bool
 	Overloaded bool // other functions have the name now
 	Volatile   bool // it has become volatile
+	// Remade is true when another function has taken its name: computed fields
+	// stood on the old one.
+	Remade bool
 }
 
 // FollowArgs are the arguments of Follow.
@@ -242,7 +245,7 @@ func (f *following) dropped() *dependents {
 		func(table TableName) bool { return tables[table] })
 	f.typesOn(on, tables, columns)
 	for _, fn := range f.Functions {
-		if fn.Dropped {
+		if fn.Dropped || fn.Remade {
 			f.computedOn(on, fn.Name)
 		}
 	}

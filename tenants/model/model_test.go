@@ -162,7 +162,7 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 				`object_relation|object_relation b in table orders in source default|$.sources[0].tables[0].object_relationships[1]|no foreign key constraint exists on the columns ["total"] of table "orders"`,
 				`object_relation|object_relation c in table orders in source default|$.sources[0].tables[0].object_relationships[2]|column "nix" does not exist in table "orders"`,
 				`object_relation|object_relation d in table orders in source default|$.sources[0].tables[0].object_relationships[3]|column "nix" of column_mapping`,
-				`object_relation|object_relation id in table orders in source default|$.sources[0].tables[0].object_relationships[4]|the table has a column with the GraphQL name "id"`,
+				`object_relation|object_relation id in table orders in source default|$.sources[0].tables[0].object_relationships[4]|field definition conflicts with postgres column`,
 				`array_relation|array_relation e in table orders in source default|$.sources[0].tables[0].array_relationships[0]|in table "orders": in relationship "e": table "gone" does not exist in source: default`,
 			},
 		},

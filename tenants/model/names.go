@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -109,11 +110,16 @@ type names struct {
 
 // claimRoots takes names for an owner, all or none. The error names both owners.
 func (n *names) claimRoots(owner string, fields map[string][]string) error {
-	// A field for queries is one for subscriptions too, which messages name.
+	// Mutations are looked at first, and a field for queries is one for
+	// subscriptions too, which messages name.
 	ordered := slices.Sorted(maps.Keys(fields))
 	slices.Reverse(ordered)
+	slices.SortStableFunc(ordered, func(a, b string) int {
+		return cmp.Compare(strings.Index(b, "mutation"), strings.Index(a, "mutation"))
+	})
 	for _, root := range ordered {
 		seen := map[string]bool{}
+		var clashes []string
 		for _, name := range fields[root] {
 			other, taken := n.roots[root][name]
 			if seen[name] {
@@ -123,10 +129,19 @@ func (n *names) claimRoots(owner string, fields map[string][]string) error {
 			if taken {
 				owners := []string{other, owner}
 				slices.Sort(owners)
-				return fmt.Errorf("Encountered conflicting definitions in the selection set for '%s' for field '%s' defined in [%s]. "+ //nolint:staticcheck // the dialect's sentence
-					"Fields must not be defined more than once across all sources.", root, name, strings.Join(owners, ", "))
+				clashes = append(clashes, fmt.Sprintf("'%s' defined in [%s]", name, strings.Join(owners, ", ")))
 			}
 		}
+		if len(clashes) == 0 {
+			continue
+		}
+		what := "field " + clashes[0]
+		if len(clashes) > 1 {
+			slices.Reverse(clashes)
+			what = "fields: [\n  " + strings.Join(clashes, ",\n  ") + "\n]"
+		}
+		return fmt.Errorf("Encountered conflicting definitions in the selection set for '%s' for %s. "+ //nolint:staticcheck // the dialect's sentence
+			"Fields must not be defined more than once across all sources.", root, what)
 	}
 	for root, list := range fields {
 		for _, name := range list {
@@ -182,10 +197,11 @@ func (t *Table) rootNames() map[string][]string {
 		write = append(write, t.Root.Insert.Name, t.Root.InsertOne.Name)
 	}
 	if t.Updatable {
-		write = append(write, t.Root.Update.Name, t.Root.UpdateMany.Name)
+		write = append(write, t.Root.Update.Name)
 		if key {
 			write = append(write, t.Root.UpdateByPK.Name)
 		}
+		write = append(write, t.Root.UpdateMany.Name)
 	}
 	if t.Deletable {
 		write = append(write, t.Root.Delete.Name)

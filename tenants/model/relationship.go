@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,8 +27,12 @@ func (r *resolver) relationships(t *Table) {
 			doc := &list.of[i]
 			found, err := r.relationship(t, doc, list.array)
 			if err != nil {
-				r.report(relationshipInconsistency(t, doc, list.kind,
-					fmt.Sprintf("%s.%s[%d]", t.Pointer, list.key, i), err.Error()))
+				refused := relationshipInconsistency(t, doc, list.kind, fmt.Sprintf("%s.%s[%d]", t.Pointer, list.key, i), err.Error())
+				var conflict columnConflict
+				if errors.As(err, &conflict) {
+					refused.Reason = reasonPrefix + conflict.Error()
+				}
+				r.report(refused)
 				continue
 			}
 			t.relationships[found.Name] = found
@@ -70,6 +75,16 @@ func (r *resolver) relationship(t *Table, doc *metadata.Relationship, array bool
 	return found, nil
 }
 
+// columnConflict says that a field has the name of a column.
+type columnConflict struct{ with *Column }
+
+func (c columnConflict) Error() string {
+	if c.with.Name != c.with.StoredName() {
+		return fmt.Sprintf("field definition conflicts with custom field name for postgres column %q", c.with.StoredName())
+	}
+	return "field definition conflicts with postgres column"
+}
+
 // free checks that no field of the table has the name yet.
 func (t *Table) free(name string, array bool) error {
 	fields := []string{name}
@@ -77,8 +92,8 @@ func (t *Table) free(name string, array bool) error {
 		fields = append(fields, t.Naming.aggregateOf(name))
 	}
 	for _, field := range fields {
-		if _, taken := t.columns[field]; taken {
-			return fmt.Errorf("the table has a column with the GraphQL name %q", field)
+		if column, taken := t.columns[field]; taken {
+			return columnConflict{column}
 		}
 	}
 	for _, other := range t.Relationships {

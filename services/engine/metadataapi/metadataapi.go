@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"tenantry/api/errcode"
@@ -107,7 +108,7 @@ func (c *call) read(body []byte) error {
 	case body[0] != '{':
 		return errcode.New(errcode.ParseFailed, "parsing Object failed, expected Object, but encountered %s", kindOf(body)).At("$")
 	}
-	if err := metadata.DecodeInto(body, &c.envelope); err != nil {
+	if err := c.envelope.read(body); err != nil {
 		return err
 	}
 	if c.Version != nil && *c.Version != 1 && *c.Version != 2 {
@@ -117,6 +118,22 @@ func (c *call) read(body []byte) error {
 		c.Args = json.RawMessage("{}")
 	}
 	return nil
+}
+
+// read passes over keys that are none of the envelope's: clients send some.
+func (e *envelope) read(body []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(body, &keys); err != nil {
+		return err
+	}
+	maps.DeleteFunc(keys, func(key string, _ json.RawMessage) bool {
+		return key != "type" && key != "args" && key != "version" && key != "resource_version"
+	})
+	known, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	return metadata.DecodeInto(known, e)
 }
 
 // kindOf names a JSON value as the dialect's messages do.
