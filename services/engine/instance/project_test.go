@@ -43,7 +43,7 @@ func newProject(t testing.TB) *project {
 }
 
 // newProjectOf is a project of shop.sql, rows.sql and shop.json in a folder.
-func newProjectOf(t testing.TB, folder string) *project {
+func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)) *project {
 	t.Helper()
 	ctx := t.Context()
 	address := pgtest.Database(t)
@@ -71,9 +71,13 @@ func newProjectOf(t testing.TB, folder string) *project {
 	t.Cleanup(src.Close)
 	recorder := audit.NewRecorder(discard{}, audit.Options{})
 	t.Cleanup(func() { _ = recorder.Close(context.Background()) })
+	set := settings.Settings{Variables: []settings.Variable{{Name: "HANDLER", Value: vault.NewSecret(server.URL)}}}
+	for _, edit := range edits {
+		edit(&set)
+	}
 	p.Instance, err = instance.Build(ctx, instance.Config{
 		Project: tenants.Project{ID: "p1", Slug: "shop"}, Document: document, Catalogs: map[string]*catalog.Catalog{"default": p.catalog},
-		Settings: settings.Settings{Variables: []settings.Variable{{Name: "HANDLER", Value: vault.NewSecret(server.URL)}}},
+		Settings: set,
 	}, instance.Outside{
 		Sources: map[string]*source.Source{"default": src}, Client: server.Client(), Limiter: limits.NewLimiter(),
 		Recorder: recorder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
