@@ -49,7 +49,7 @@ func (w *writer) row(row *scope) {
 		w.text(quote(row.alias) + ".*")
 		return
 	}
-	w.text("json_populate_record(NULL::" + quote(row.written.Schema) + "." + quote(row.written.Name) + ", row_to_json(" + quote(row.alias) + ".*))")
+	w.text(quote(row.alias) + "." + quote(rowColumn))
 }
 
 // rowsOf writes what stands behind FROM for rows that are in no table.

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"strconv"
+	"strings"
 
 	"tenantry/policy/filter"
 	"tenantry/services/engine/plan"
@@ -34,8 +35,7 @@ func Insert(in *plan.Insert) Mutation {
 	w.text(" AS " + quote(row.alias))
 	w.insertRows(in)
 	w.onConflict(in.Conflict, row)
-	w.checked(in.Check, in.Conflict, row)
-	return w.mutation(in.Table, in.Returning, in.Most)
+	return w.mutation(in.Table, in.Returning, in.Most, func(whole bool) { w.checked(in.Check, in.Conflict, row, whole) })
 }
 
 func (w *writer) insertRows(in *plan.Insert) {
@@ -139,8 +139,7 @@ func Update(u *plan.Update) Mutation {
 		w.assignment(a, row)
 	}
 	w.where(nil, u.Where, row)
-	w.returning(u.Check, row)
-	return w.mutation(u.Table, u.Returning, u.Most)
+	return w.mutation(u.Table, u.Returning, u.Most, func(whole bool) { w.returning(u.Check, row, whole) })
 }
 
 // assignmentSQL is what stands between the column and the value.
@@ -173,15 +172,20 @@ func Delete(d *plan.Delete) Mutation {
 	w.table(d.Table)
 	w.text(" AS " + quote(row.alias))
 	w.where(nil, d.Where, row)
-	w.returning(nil, row)
 	w.target = &d.Table
+	w.returning(nil, row, w.readsRow(d.Returning))
 	w.answer(d.Returning)
 	w.held(d.Most)
 	return Mutation{Write: w.statement()}
 }
 
-func (w *writer) returning(check filter.Expr, row *scope) {
-	w.text(" RETURNING " + quote(row.alias) + ".*, ")
+// rowColumn carries the whole row through RETURNING, as a value of its table.
+const rowColumn = "__tenantry_row"
+
+// returning writes what the statement hands on of each row: its columns, whether
+// its check holds and, if wanted, the whole row.
+func (w *writer) returning(check filter.Expr, row *scope, whole bool) {
+	w.returned(row, whole)
 	if filter.IsTrue(check) {
 		w.text("true")
 	} else {
@@ -189,6 +193,15 @@ func (w *writer) returning(check filter.Expr, row *scope) {
 		w.text(" IS TRUE")
 	}
 	w.text(" AS " + quote(checkColumn) + ") ")
+}
+
+// returned begins RETURNING with all but the check.
+func (w *writer) returned(row *scope, whole bool) {
+	w.text(" RETURNING " + quote(row.alias) + ".*, ")
+	if whole {
+		// ".*" is the row even if a column has its alias as a name.
+		w.text("ROW(" + quote(row.alias) + ".*)::" + quote(w.target.Schema) + "." + quote(w.target.Name) + " AS " + quote(rowColumn) + ", ")
+	}
 }
 
 // answer writes the outer select over "w".
@@ -229,38 +242,43 @@ func (w *writer) held(most int) {
 	}
 }
 
-// mutation ends an insert or update, in one statement if that answers right.
-func (w *writer) mutation(table catalog.Name, r plan.Returning, most int) Mutation {
+// mutation ends an insert or update, in one statement if that answers right;
+// returning writes what it hands on of each row.
+func (w *writer) mutation(table catalog.Name, r plan.Returning, most int, returning func(whole bool)) Mutation {
 	w.target = &table
 	answer := &writer{}
 	answer.fromWritten(table)
 	before := answer.tables
 	answer.answer(r)
 	if answer.tables == before {
+		returning(w.readsRow(r))
 		w.answer(r)
 		w.held(most)
 		return Mutation{Write: w.statement()}
 	}
 	answer.text(", true")
-	w.yield(most)
+	returning(true)
+	w.text(`SELECT (SELECT coalesce(json_agg(` + quote(rowColumn) + `::text), '[]') FROM "w")`)
+	w.held(most)
 	return Mutation{Write: w.statement(), Answer: answer.statement()}
 }
 
-// yield ends a statement whose written rows are answered from later.
-func (w *writer) yield(most int) {
-	// ".*" is the row even if a column has its alias as a name.
-	w.text(`SELECT (SELECT coalesce(json_agg(` + rowAlias + `.*), '[]') FROM "w" AS ` + rowAlias + `)`)
-	w.held(most)
+// readsRow reports whether an answer needs the whole row, for a function.
+func (w *writer) readsRow(r plan.Returning) bool {
+	draft := &writer{target: w.target}
+	draft.answer(r)
+	return strings.Contains(draft.buf.String(), quote(rowColumn))
 }
 
-// fromWritten begins a statement over the rows that another one yielded.
+// fromWritten begins a statement over the rows that another one yielded: texts
+// of whole rows, which lose nothing of any type, as JSON would.
 func (w *writer) fromWritten(table catalog.Name) {
 	w.target = &table
-	w.text(`WITH "w" AS (SELECT * FROM json_populate_recordset(NULL::`)
-	w.table(table)
-	w.text(", ")
+	name := quote(table.Schema) + "." + quote(table.Name)
+	row := quote(rowColumn)
+	w.text(`WITH "w" AS (SELECT (` + row + `).*, ` + row + ` FROM (SELECT "t"::` + name + ` AS ` + row + ` FROM json_array_elements_text(`)
 	w.bind(Param{Written: true}, jsonType)
-	w.text(")) ")
+	w.text(`) AS "v"("t") OFFSET 0) AS "v") `)
 }
 
 // written writes the JSON of the rows in "w".

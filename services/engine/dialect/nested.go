@@ -12,8 +12,8 @@ var (
 
 // Form renders a statement of a nested insert: it takes rows as its Written
 // parameter, whose members are named by plan.RecordKey, and yields the rows that
-// it wrote, in the same order, each with its check. Without columns it writes
-// one row of defaults.
+// it wrote, in the same order: the text of the row, its check and its Keys.
+// Without columns it writes one row of defaults.
 func Form(f *plan.Form) Statement {
 	w := &writer{}
 	row := &scope{alias: w.alias()}
@@ -22,8 +22,14 @@ func Form(f *plan.Form) Statement {
 	w.text(" AS " + quote(row.alias))
 	w.formRows(f)
 	w.onConflict(f.Conflict, row)
-	w.checked(f.Check, f.Conflict, row)
-	w.yield(0) // the limit is on all rows of the tree
+	w.target = &f.Table
+	w.checked(f.Check, f.Conflict, row, true)
+	w.text(`SELECT (SELECT coalesce(json_agg(json_build_array(` + quote(rowColumn) + `::text, ` + quote(checkColumn))
+	for _, name := range f.Keys {
+		w.text(", " + quote(name))
+	}
+	w.text(`)), '[]') FROM "w")`)
+	w.held(0) // the limit is on all rows of the tree
 	return w.statement()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"tenantry/api/errcode"
@@ -20,7 +21,7 @@ type treeWriter struct {
 	step   *step
 	source string
 	counts map[catalog.Name]int // rows written, by table
-	root   [][]byte             // written rows of the root's table, JSON
+	root   [][]byte             // written rows of the root's table: JSON strings
 	groups int
 }
 
@@ -39,10 +40,8 @@ type pending struct {
 	group int
 	// needed tells that other rows wait for this one's keys.
 	needed bool
-	// written is the row as the database holds it, JSON; nil when it was not
-	// written.
-	written json.RawMessage
-	members map[string]json.RawMessage
+	// written is the row as a form yields it; nil when it was not written.
+	written []json.RawMessage
 }
 
 // writeTree runs the nested insert of field i and answers it.
@@ -175,11 +174,7 @@ func (t *treeWriter) before(ctx context.Context, all []grown) error {
 				g.branch.Name, t.step.tree.Forms[rows[i].form].Table.Name).At(g.branch.Path)
 		}
 		for _, pair := range g.branch.On {
-			value, err := rows[i].member(pair.Inner)
-			if err != nil {
-				return err
-			}
-			g.on.linked[pair.Outer] = value
+			g.on.linked[pair.Outer] = t.key(rows[i], pair.Inner)
 		}
 	}
 	return nil
@@ -195,11 +190,7 @@ func (t *treeWriter) after(ctx context.Context, all []grown) error {
 		}
 		linked := map[string]json.RawMessage{}
 		for _, pair := range g.branch.On {
-			value, err := g.on.member(pair.Outer)
-			if err != nil {
-				return err
-			}
-			linked[pair.Inner] = value
+			linked[pair.Inner] = t.key(g.on, pair.Outer)
 		}
 		next, err := t.branch(g.branch, linked)
 		if err != nil {
@@ -210,14 +201,16 @@ func (t *treeWriter) after(ctx context.Context, all []grown) error {
 	return t.insert(ctx, rows, false)
 }
 
-// member is a column of the written row, JSON.
-func (p *pending) member(column string) (json.RawMessage, error) {
-	if p.members == nil {
-		if err := json.Unmarshal(p.written, &p.members); err != nil {
-			return nil, err
-		}
-	}
-	return p.members[column], nil
+// What a form yields of each row: the row's text, its check, and then its keys.
+const (
+	yieldedRow = iota
+	yieldedCheck
+	yieldedKeys
+)
+
+// key is a column of a written row, JSON.
+func (t *treeWriter) key(p *pending, column string) json.RawMessage {
+	return p.written[yieldedKeys+slices.Index(t.step.tree.Forms[p.form].Keys, column)]
 }
 
 // batch is how many of the rows go into the next statement.
@@ -246,7 +239,7 @@ func (t *treeWriter) write(ctx context.Context, rows []*pending, root bool) erro
 	if err != nil {
 		return at(err, commonPath(rows))
 	}
-	var written []json.RawMessage
+	var written [][]json.RawMessage
 	if err := json.Unmarshal(value, &written); err != nil {
 		return err
 	}
@@ -261,7 +254,7 @@ func (t *treeWriter) write(ctx context.Context, rows []*pending, root bool) erro
 	}
 	if root {
 		for _, row := range written {
-			t.root = append(t.root, row)
+			t.root = append(t.root, row[yieldedRow])
 		}
 	}
 	return nil
@@ -309,15 +302,12 @@ func (t *treeWriter) appendValue(out []byte, p *pending, j int, c plan.Column) (
 }
 
 // failedPath is where the first row whose check failed is said to be.
-func failedPath(rows []*pending, written []json.RawMessage) string {
+func failedPath(rows []*pending, written [][]json.RawMessage) string {
 	if len(written) != len(rows) {
 		return commonPath(rows)
 	}
 	for i, row := range written {
-		var check struct {
-			Held bool `json:"__tenantry_check"`
-		}
-		if json.Unmarshal(row, &check) == nil && !check.Held {
+		if string(row[yieldedCheck]) != "true" {
 			return rows[i].path
 		}
 	}

@@ -24,6 +24,8 @@ type Form struct {
 	Presets  []filter.Param
 	Conflict *Conflict
 	Check    filter.Expr
+	// Keys are the columns that other rows wait for.
+	Keys []string
 	// Most rows that the role may write into the table at once; 0 is no limit.
 	Most int
 }

@@ -129,11 +129,25 @@ func (b *treeBuilder) row(t *model.Table, in input, conflict *plan.Conflict, lin
 		}
 		if afterParent(n.Relationship) {
 			out.After = append(out.After, branch)
-		} else {
-			out.Before = append(out.Before, branch)
+			for _, pair := range n.Mapping {
+				b.key(out.Form, pair.Local)
+			}
+			continue
+		}
+		out.Before = append(out.Before, branch)
+		for _, pair := range n.Mapping {
+			b.key(branch.Rows[0].Form, pair.Remote)
 		}
 	}
 	return out, nil
+}
+
+// key tells a form that other rows need a column of its rows.
+func (b *treeBuilder) key(form int, column string) {
+	f := b.tree.Forms[form]
+	if !slices.Contains(f.Keys, column) {
+		f.Keys = append(f.Keys, column)
+	}
 }
 
 // afterParent reports whether the related rows refer to the object's row, and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,7 +25,11 @@ func mapError(ctx context.Context, err error) error {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return fromSQLState(ctx, pg).Because(err).WithInternal(map[string]any{"error": map[string]any{
+		e := fromSQLState(ctx, pg).Because(err)
+		if expected(pg.Code) {
+			return e // all of it is in the message
+		}
+		return e.WithInternal(map[string]any{"error": map[string]any{
 			"message": pg.Message, "status_code": pg.Code, "hint": nullable(pg.Hint), "description": nullable(pg.Detail), "exec_status": "FatalError",
 		}})
 	}
@@ -58,6 +63,13 @@ var violations = map[string]struct {
 	"23P01": {"Exclusion constraint violation. ", errcode.ConstraintViolation},
 }
 
+// expected reports whether an error is one of what a client sent: admins are told
+// no more of it than the client.
+func expected(state string) bool {
+	_, violation := violations[state]
+	return violation || strings.HasPrefix(state, "22") || state == "40001" || state == "40P01"
+}
+
 func fromSQLState(ctx context.Context, pg *pgconn.PgError) *errcode.Error {
 	if v, ok := violations[pg.Code]; ok {
 		return errcode.New(v.code, "%s", v.prefix+pg.Message)
@@ -83,7 +95,7 @@ func fromSQLState(ctx context.Context, pg *pgconn.PgError) *errcode.Error {
 	case pg.Code == "42501":
 		return errcode.New(errcode.PostgresError, "the project's database role lacks a privilege")
 	}
-	return errcode.New(errcode.PostgresError, "database query error")
+	return errcode.New(errcode.Unexpected, "database query error")
 }
 
 func isNetwork(err error) bool {
