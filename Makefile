@@ -32,7 +32,7 @@ test: ## vet, and test everything against a real Postgres; TEST=./policy/... for
 
 .PHONY: verify
 verify: export TENANTRY_TEST_CASES ?= 10000
-verify: test lint prometheus-check compose-check ## everything that can be checked on one machine
+verify: test lint prometheus-check compose-check $(if $(shell command -v npm),graphql-audit) ## everything that can be checked on one machine
 
 .PHONY: lint
 lint: ## golangci-lint and the formatting
@@ -59,6 +59,10 @@ prometheus-check: build ## let Prometheus check its files and scrape a running s
 .PHONY: compose-check
 compose-check: ## let docker-compose read docker-compose.yml
 	ops/checks/compose
+
+.PHONY: graphql-audit
+graphql-audit: build ## let GraphQL's own tools look at a running server; needs Node and npm's registry
+	ops/checks/graphql-audit
 
 .PHONY: conformance
 conformance: build ## run a conformance kit against a fresh project: KIT=folder [ARGS=…]
