@@ -3,4 +3,4 @@
 package e2e
 
 // Tests under the race detector run a program that is under it too.
-func init() { buildFlags = []string{"-race"} }
+func init() { buildFlags, hostileFactor = []string{"-race"}, 10 }

@@ -93,8 +93,15 @@ func (i *Instance) checkRate(s session.Session, trail *Trail) error {
 	return err
 }
 
+// maxBatch bounds a batch whatever the limits say: each operation may cost as
+// much as the largest document does.
+const maxBatch = 100
+
 // CheckBatch refuses a batch that is larger than the role's limit.
 func (i *Instance) CheckBatch(s session.Session, n int) *errcode.Error {
+	if n > maxBatch {
+		return errcode.New(errcode.BatchLimitExceeded, "the batch has %d operations, at most %d are allowed", n, maxBatch)
+	}
 	if err := limits.CheckBatch(i.Document.APILimits, s, n); err != nil {
 		return errcode.From(err)
 	}
