@@ -112,6 +112,9 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 	}
 	maps.DeleteFunc(c.RuntimeParams, func(name, _ string) bool { return !u.Query().Has(name) }) // of the environment
 	c.RuntimeParams["application_name"] = "tenantry"
+	// Nested subqueries look costly to the planner, and compiling them takes longer
+	// than running them.
+	c.RuntimeParams["jit"] = "off"
 	c.RuntimeParams["statement_timeout"] = strconv.FormatInt(orDefault(o.StatementTimeout, 60*time.Second).Milliseconds(), 10)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = "300000"
 	c.ConnectTimeout = 5 * time.Second
