@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 )
@@ -62,9 +63,9 @@ const (
 // MarshalJSON writes the form that holds.
 func (q QueryParams) MarshalJSON() ([]byte, error) {
 	if q.Map == nil {
-		return json.Marshal(q.Text)
+		return verbatim(q.Text)
 	}
-	return json.Marshal(q.Map)
+	return verbatim(q.Map)
 }
 
 // UnmarshalJSON reads a template or an object of them.
@@ -85,10 +86,10 @@ func (q *QueryParams) decode(d *decoder, n node, path string) {
 // MarshalJSON writes the form of the version.
 func (b TransformBody) MarshalJSON() ([]byte, error) {
 	if b.Bare {
-		return json.Marshal(b.Template)
+		return verbatim(b.Template)
 	}
 	type object TransformBody
-	return json.Marshal(object(b))
+	return verbatim(object(b))
 }
 
 // UnmarshalJSON reads a template, or {action, …}.
@@ -108,4 +109,13 @@ func (b *TransformBody) decode(d *decoder, n node, path string) {
 	default:
 		d.fail(path, "expected a template or an object with the key \"action\", but got %s", n.what())
 	}
+}
+
+// verbatim encodes without escapes for HTML, which templates are full of.
+func verbatim(value any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(value)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
