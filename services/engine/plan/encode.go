@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"tenantry/tenants/catalog"
@@ -30,6 +31,11 @@ func Text(value any, t catalog.TypeRef) (string, error) {
 	case string:
 		return v, nil
 	case json.Number:
+		if t.Schema == "pg_catalog" && t.Name == "money" && strings.ContainsAny(v.String(), "eE") {
+			if f, err := v.Float64(); err == nil { // money reads no exponents
+				return strconv.FormatFloat(f, 'f', -1, 64), nil
+			}
+		}
 		return v.String(), nil
 	case bool:
 		if v {
