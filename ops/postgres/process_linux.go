@@ -33,11 +33,6 @@ func processState(pid int) (name string, state byte, ok bool) {
 	return string(stat[open+1 : end]), stat[end+2], true
 }
 
-func alive(pid int) bool {
-	_, state, ok := processState(pid)
-	return ok && state != 'Z' && state != 'X'
-}
-
 // isPostmaster reports whether pid is a live Postgres of this data folder. All
 // its processes have the folder as working directory.
 func isPostmaster(pid int, pgdata string) bool {

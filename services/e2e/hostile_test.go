@@ -15,7 +15,7 @@ import (
 const hostileCPU = 200 * time.Millisecond
 
 // hostileFactor is more than 1 for a program under the race detector.
-var hostileFactor time.Duration = 1
+var hostileFactor = 1
 
 // cpu is the CPU time that the server's process has used, in ticks of 10 ms.
 func (s *server) cpu(t *testing.T) time.Duration {
@@ -97,8 +97,9 @@ func TestAHostileRequestIsRefusedInLittleTime(t *testing.T) {
 				t.Errorf("%d %.300s", a.Status, a.Text)
 			}
 			t.Logf("%v: %.150s", spent, a.Text)
-			if spent > hostileCPU*hostileFactor {
-				t.Errorf("cost %v of CPU, at most %v are allowed", spent, hostileCPU*hostileFactor)
+			allowed := time.Duration(hostileFactor) * hostileCPU
+			if spent > allowed {
+				t.Errorf("cost %v of CPU, at most %v are allowed", spent, allowed)
 			}
 		})
 	}

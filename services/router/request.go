@@ -14,9 +14,9 @@ type headers []graphqlhttp.Header
 
 func copyHeaders(c *fiber.Ctx) headers {
 	out := make(headers, 0, 16)
-	c.Request().Header.VisitAll(func(name, value []byte) {
+	for name, value := range c.Request().Header.All() {
 		out = append(out, graphqlhttp.Header{Name: string(name), Value: string(value)})
-	})
+	}
 	return out
 }
 

@@ -91,7 +91,7 @@ func parsePointer(pointer string) ([]step, error) {
 			}
 			n, err := strconv.Atoi(rest[1:end])
 			if err != nil { // a quoted key: the object that has it is near enough
-				return steps, nil
+				return steps, nil //nolint:nilerr // no number is no mistake here
 			}
 			steps = append(steps, step{"", n})
 			rest = rest[end+1:]

@@ -27,7 +27,7 @@ func (d *decoder) inherited(list []InheritedRole) {
 			}
 		}
 	}
-	if cycle := RoleCycle(list); cycle != nil && len(cycle) > 2 {
+	if cycle := RoleCycle(list); len(cycle) > 2 {
 		text, err := json.Marshal(cycle)
 		if err != nil { // strings always encode
 			panic(err)

@@ -140,7 +140,7 @@ func (n *names) claimRoots(owner string, fields map[string][]string) error {
 			slices.Reverse(clashes)
 			what = "fields: [\n  " + strings.Join(clashes, ",\n  ") + "\n]"
 		}
-		return fmt.Errorf("Encountered conflicting definitions in the selection set for '%s' for %s. "+ //nolint:staticcheck // the dialect's sentence
+		return fmt.Errorf("Encountered conflicting definitions in the selection set for '%s' for %s. "+
 			"Fields must not be defined more than once across all sources.", root, what)
 	}
 	for root, list := range fields {

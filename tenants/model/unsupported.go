@@ -100,11 +100,3 @@ func nameOf(object json.RawMessage) string {
 	}
 	return "without a name"
 }
-
-func encode(object any) json.RawMessage {
-	text, err := json.Marshal(object)
-	if err != nil { // plain data always encodes
-		panic(err)
-	}
-	return text
-}

@@ -52,7 +52,7 @@ func TestAChangeAndItsEventsAreKeptTogetherOrNotAtAll(t *testing.T) {
 		}
 		return now.Name, len(kept)
 	}
-	if err := s.Change(t.Context(), events, rename(refusal)); err != refusal {
+	if err := s.Change(t.Context(), events, rename(refusal)); !errors.Is(err, refusal) {
 		t.Errorf("error of the change: %v", err)
 	}
 	if name, n := state(); name != "acme" || n != 0 {

@@ -70,7 +70,7 @@ type node struct {
 	Name   string
 	Secret vault.Secret
 	Next   *node
-	hidden vault.Secret
+	hidden vault.Secret //nolint:unused // found by reflection, or rather not
 }
 
 func TestSecretFieldsAreFoundByType(t *testing.T) {

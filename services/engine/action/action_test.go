@@ -87,8 +87,8 @@ func call(t *testing.T, url, output string) Call {
 
 func public(t *testing.T, err error) *errcode.Error {
 	t.Helper()
-	e, ok := err.(*errcode.Error)
-	if !ok {
+	var e *errcode.Error
+	if !errors.As(err, &e) {
 		t.Fatalf("expected an *errcode.Error, got %T: %v", err, err)
 	}
 	return e

@@ -165,7 +165,7 @@ var single = func() map[string]bool {
 }()
 
 func (c *checker) scalar(t *model.Type, value any) string {
-	fits := true
+	var fits bool
 	switch t.Name {
 	case "Int":
 		number, ok := value.(json.Number)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -49,8 +50,9 @@ func testTransform(_ context.Context, c call) (any, error) {
 		return nil, err
 	}
 	out, err = request.Apply(out, in)
-	if mistakes, ok := err.(transform.Mistakes); ok {
-		return nil, invalidTransform("request", mistakes)
+	var refused transform.Mistakes
+	if errors.As(err, &refused) {
+		return nil, invalidTransform("request", refused)
 	}
 	return trial(out), err
 }

@@ -102,12 +102,12 @@ func (m *mutation) text() string {
 	var args string
 	switch m.kind {
 	case "insert":
-		args = "objects: [" + literal(object(m.set)) + "]"
+		args = "objects: [" + literal(m.set) + "]"
 		if m.upsert {
 			args += fmt.Sprintf(", on_conflict: {constraint: %s_pkey, update_columns: [%s], where: %s}", m.t.name, strings.Join(m.update, ", "), literal(m.where))
 		}
 	case "update":
-		args = "where: " + literal(m.where) + ", _set: " + literal(object(m.set))
+		args = "where: " + literal(m.where) + ", _set: " + literal(m.set)
 	default:
 		args = "where: " + literal(m.where)
 	}

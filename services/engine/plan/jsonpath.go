@@ -10,12 +10,13 @@ import (
 // literal of the Postgres array whose elements are its steps.
 func JSONPath(text string) (string, error) {
 	var steps []*string
-	rest, err := strings.TrimPrefix(text, "$"), error(nil)
+	rest := strings.TrimPrefix(text, "$")
 	if text == "" {
 		return "", errors.New("the path is empty")
 	}
 	for first := true; rest != ""; first = false {
 		var step string
+		var err error
 		switch {
 		case rest[0] == '[':
 			step, rest, err = bracket(rest[1:])

@@ -34,8 +34,9 @@ func FuzzJSONPath(f *testing.F) {
 		if err != nil {
 			return
 		}
-		inside, ok := strings.CutPrefix(got, "{")
-		if inside, ok = strings.CutSuffix(inside, "}"); !ok {
+		inside, opened := strings.CutPrefix(got, "{")
+		inside, closed := strings.CutSuffix(inside, "}")
+		if !opened || !closed {
 			t.Fatalf("%q: %s is no array", text, got)
 		}
 		quoted := false

@@ -67,15 +67,15 @@ func readNodeID(s *schema.Schema, text string) (nodeReference, error) {
 	}
 	parts, ok := decoded.([]any)
 	if !ok || len(parts) == 0 {
-		return nodeReference{}, fmt.Errorf("Error in $: the node id is not a list") //nolint:staticcheck // the dialect's sentence
+		return nodeReference{}, fmt.Errorf("Error in $: the node id is not a list")
 	}
 	version, ok := parts[0].(json.Number)
 	if !ok {
-		return nodeReference{}, fmt.Errorf("Error in $: unexpected GUID format, needs to start with a version number") //nolint:staticcheck // the dialect's sentence
+		return nodeReference{}, fmt.Errorf("Error in $: unexpected GUID format, needs to start with a version number")
 	}
 	names := map[string]int{"1": 2, "2": 3}[version.String()]
 	if names == 0 || len(parts) < 1+names {
-		return nodeReference{}, fmt.Errorf("Error in $: unexpected GUID version or format: %s", version) //nolint:staticcheck // the dialect's sentence
+		return nodeReference{}, fmt.Errorf("Error in $: unexpected GUID version or format: %s", version)
 	}
 	var table []string
 	for _, part := range parts[1 : 1+names] {

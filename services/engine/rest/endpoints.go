@@ -105,7 +105,7 @@ func newEndpoint(e metadata.RESTEndpoint, queries map[queryKey]string) (*Endpoin
 }
 
 func inconsistent(e metadata.RESTEndpoint, format string, args ...any) error {
-	return fmt.Errorf("Inconsistent object: in endpoint %s: %s", e.Name, fmt.Sprintf(format, args...)) //nolint:staticcheck // the dialect's sentence
+	return fmt.Errorf("Inconsistent object: in endpoint %s: %s", e.Name, fmt.Sprintf(format, args...))
 }
 
 // ambiguous reports groups of endpoints that some request would match at once.

@@ -23,10 +23,10 @@ func parseTemplate(text string) (template, error) {
 	seen := map[string]bool{}
 	for _, s := range t.segments {
 		if s == "" || s == ":" {
-			return t, fmt.Errorf("Empty segments or unnamed variables are not allowed: %s", text) //nolint:staticcheck // the dialect's sentence
+			return t, fmt.Errorf("Empty segments or unnamed variables are not allowed: %s", text)
 		}
 		if isVariable(s) && seen[s] {
-			return t, fmt.Errorf("Duplicate variables found in endpoint path: %s", text) //nolint:staticcheck // the dialect's sentence
+			return t, fmt.Errorf("Duplicate variables found in endpoint path: %s", text)
 		}
 		seen[s] = true
 	}
