@@ -157,7 +157,6 @@ var libraries = map[string]struct {
 	"github.com/pressly/goose/v3":                              {[]string{"tenants/store"}, nil, "only the control plane's database is migrated"},
 	"github.com/prometheus/client_golang":                      {[]string{"ops/metrics", "services/tenantry"}, []string{"services"}, "names and labels are bounded in one place; the program makes the registry"},
 	"github.com/prometheus/common":                             {[]string{"ops/metrics"}, []string{"services"}, "the text format of the metrics"},
-	"github.com/sony/gobreaker/v2":                             {[]string{"services/engine/action"}, nil, "a circuit stands before every handler, and nowhere else"},
 	"github.com/standard-webhooks/standard-webhooks/libraries": {nil, []string{"services", "api"}, "the reference that our signatures are tested against"},
 	"github.com/tink-crypto/tink-go/v2":                        {[]string{"tenants/vault"}, nil, "secrets are sealed in one place"},
 	"github.com/vektah/gqlparser/v2":                           {[]string{"services/engine/operation", "services/engine/schema", "services/engine/planner"}, []string{"services"}, "GraphQL documents end where plans begin"},
