@@ -110,7 +110,7 @@ func TestAnAnswerIsTransformedBeforeItIsChecked(t *testing.T) {
 			t.Parallel()
 			s := answers(t, c.status, c.answer)
 			result, err := New(options(t, nil)).Call(t.Context(), transformed(t, s.URL, "Order", "", c.transform))
-			got := ""
+			var got string
 			if err != nil {
 				e := public(t, err)
 				got = string(e.Code) + " " + e.Message

@@ -2,6 +2,7 @@ package transform_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -114,7 +115,7 @@ func TestAllMistakesOfARequestAreTold(t *testing.T) {
 			compiled, mistakes := transform.CompileRequest(decode[metadata.RequestTransform](t, doc))
 			if len(mistakes) == 0 {
 				_, err := compiled.Apply(outgoing(), reading(t))
-				mistakes, _ = err.(transform.Mistakes)
+				errors.As(err, &mistakes)
 			}
 			var keys []string
 			for _, m := range mistakes {
