@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 )
 
 // Error is a failure that a client may see: a stable code, a sentence, and the
@@ -26,6 +27,9 @@ type Error struct {
 	// Extensions, when not nil, replaces path and code in a GraphQL error's
 	// extensions: a handler's own extensions are passed on verbatim.
 	Extensions map[string]any
+	// Foreign says that message and code are a handler's own words: whatever the
+	// code, it is no refusal of ours and has no status of ours.
+	Foreign bool
 	// Internal is shown to admins (and in dev mode) as extensions.internal. It
 	// must hold no secrets.
 	Internal any
@@ -81,10 +85,14 @@ func (e *Error) WithStatus(status int) *Error {
 	return &c
 }
 
-// Status is the HTTP status of e where an API uses statuses.
+// Status is the HTTP status of e where an API uses statuses; 400 for what a
+// handler said.
 func (e *Error) Status() int {
 	if e.status != 0 {
 		return e.status
+	}
+	if e.Foreign {
+		return http.StatusBadRequest
 	}
 	return e.Code.Status()
 }

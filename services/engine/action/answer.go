@@ -56,7 +56,7 @@ func (x *exchange) refusal(value any) *errcode.Error {
 		code = string(errcode.Unexpected)
 	}
 	if answer["extensions"] == nil {
-		return plain(errcode.Code(code), message)
+		return foreign(code, message)
 	}
 	extensions, ok := answer["extensions"].(map[string]any)
 	if !ok {
@@ -65,7 +65,14 @@ func (x *exchange) refusal(value any) *errcode.Error {
 	if own, ok := extensions["code"].(string); ok && own != "" {
 		code = own // for the audit: what the client sees
 	}
-	return plain(errcode.Code(code), message).WithExtensions(extensions)
+	return foreign(code, message).WithExtensions(extensions)
+}
+
+// foreign is an error in the handler's own words.
+func foreign(code, message string) *errcode.Error {
+	e := plain(errcode.Code(code), message)
+	e.Foreign = true
+	return e
 }
 
 // plain is an error whose message is not ours: it must not be read as a format.

@@ -80,8 +80,9 @@ func (t *Trail) Outcome() string {
 	return audit.Failed
 }
 
-// Denied reports whether an error refuses the caller, as against a failure.
-func Denied(e *errcode.Error) bool { return denials[e.Code] }
+// Denied reports whether an error refuses the caller, as against a failure. What
+// a handler says, in whatever code, is no refusal of ours.
+func Denied(e *errcode.Error) bool { return !e.Foreign && denials[e.Code] }
 
 // Statement counts and times statements; it makes Instance an executor.Observer.
 func (i *Instance) Statement(_ context.Context, s executor.Statement) {
