@@ -27,7 +27,8 @@ import (
 // credentials. It is the one such address outside the reserved ranges.
 var wireServer = netip.MustParsePrefix("168.63.129.16/32")
 
-// Loopback is what a development server allows besides public addresses.
+// Loopback is what a development server allows besides public addresses: the
+// handlers of whoever develops run on the same machine.
 func Loopback() []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 }

@@ -200,5 +200,5 @@ func TestAnAllowListAndALimitTellWhyTheyRefuse(t *testing.T) {
 	p.sql(`CREATE VIEW sleepers AS SELECT 1 AS id, pg_sleep(20)::text AS rest`)
 	p.meta(200, "pg_track_table", `{"table": "sleepers"}`)
 	p.meta(200, "pg_create_select_permission", `{"table": "sleepers", "role": "slow", "permission": {"columns": "*", "filter": {}}}`)
-	refusal{"time-limit-exceeded", "time limit"}.check(t, p.ask(p.as("slow"), `{ sleepers { rest } }`))
+	refusal{"time-limit-exceeded", "the limit is"}.check(t, p.ask(p.as("slow"), `{ sleepers { rest } }`))
 }

@@ -177,6 +177,12 @@ func (s *Service) apply(ctx context.Context, projectID string, c Change) (Outcom
 	if err != nil || c.DryRun {
 		return d.out, err
 	}
+	return s.finish(ctx, d, c)
+}
+
+// finish writes a draft and serves it. The new generation is built first, so
+// that what can't serve is refused before anything is written.
+func (s *Service) finish(ctx context.Context, d *draft, c Change) (Outcome, error) {
 	if !d.out.Changed {
 		if c.Also == nil {
 			return d.out, nil

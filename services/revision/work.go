@@ -349,22 +349,7 @@ func (s *Service) commitWork(ctx context.Context, w *Work, c Change) (Outcome, e
 			return nil
 		}
 	}
-	if !d.out.Changed {
-		if c.Also == nil {
-			return d.out, nil
-		}
-		return d.out, s.commit(ctx, d, c)
-	}
-	generation, err := s.Live.Build(ctx, d.state)
-	if err != nil {
-		return d.out, publicBuildError(err)
-	}
-	if err := s.commit(ctx, d, c); err != nil {
-		generation.Discard()
-		return d.out, err
-	}
-	s.Live.Swap(generation)
-	return d.out, nil
+	return s.finish(ctx, d, c)
 }
 
 func (w *Work) draft() (*draft, error) {

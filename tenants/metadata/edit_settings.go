@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"encoding/json"
 	"slices"
 
 	"tenantry/api/errcode"
@@ -133,14 +132,6 @@ func SetAllowlistScope(doc *Document, args AllowlistEntry) (*Document, error) {
 			return fail(errcode.NotExists, "collection %q doesn't exist in the allowlist", args.Collection)
 		}
 		d.Allowlist[at].Scope = args.Scope
-		return nil
-	})
-}
-
-// SetMetricsConfig replaces the settings of metrics; nil removes them.
-func SetMetricsConfig(doc *Document, config json.RawMessage) (*Document, error) {
-	return edit(doc, func(d *Document) error {
-		d.MetricsConfig = config
 		return nil
 	})
 }

@@ -7,7 +7,6 @@ import (
 	pluralize "github.com/gertd/go-pluralize"
 
 	"tenantry/tenants/catalog"
-	"tenantry/tenants/metadata"
 )
 
 // Suggestion is a relationship that a foreign key makes possible.
@@ -78,15 +77,6 @@ func byName(keys []catalog.ForeignKey) []*catalog.ForeignKey {
 		}
 	}
 	return append(named, others...)
-}
-
-// Relationship is the suggestion as metadata has it.
-func (s Suggestion) Relationship() metadata.Relationship {
-	on := &metadata.ForeignKeyOn{Columns: slices.Clone(s.Columns)}
-	if s.Array {
-		on.Table = &metadata.TableName{Schema: s.Remote.Schema, Name: s.Remote.Name}
-	}
-	return metadata.Relationship{Name: s.Name, Using: metadata.Using{ForeignKey: on}}
 }
 
 func (s *suggester) suggest(t *catalog.Table, key *catalog.ForeignKey) {

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tenantry/api/errcode"
@@ -67,11 +68,16 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err := i.decide(ctx, s, p, program.Plan, vars, trail); err != nil {
 		return none, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, i.timeLimit(s))
+	limit := i.timeLimit(s)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return i.executor.Run(ctx, program, executor.Request{
+	result, err := i.executor.Run(ctx, program, executor.Request{
 		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
 	})
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errcode.From(err).Code == errcode.TimeLimitExceeded {
+		err = limits.TimeExceeded(limit, time.Since(trail.started)).At("$").Because(err)
+	}
+	return result, err
 }
 
 // defaultTimeLimit bounds an operation of a project without a limit of its own.

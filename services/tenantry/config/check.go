@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+
+	"tenantry/policy/egress"
 )
 
 // complete fills in the defaults that depend on other settings and checks the
@@ -36,7 +38,7 @@ func complete(c *Config, g given, from Sources) Mistakes {
 		c.Keyring = filepath.Join(c.DataDir, "keyring.json")
 	}
 	if c.Command == Dev {
-		for _, network := range Loopback() {
+		for _, network := range egress.Loopback() {
 			if !slices.Contains(c.EgressAllow, network) {
 				c.EgressAllow = append(c.EgressAllow, network)
 			}

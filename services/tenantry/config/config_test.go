@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"tenantry/services/tenantry/config"
+
+	"tenantry/policy/egress"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -73,7 +75,7 @@ func TestDevNeedsNothingAndAllowsLoopback(t *testing.T) {
 	if !c.Demo || c.Signup != config.SignupOpen || c.DrainTimeout != 10*time.Second {
 		t.Errorf("defaults of dev: %+v", c)
 	}
-	for _, network := range config.Loopback() {
+	for _, network := range egress.Loopback() {
 		if !slices.Contains(c.EgressAllow, network) {
 			t.Errorf("dev does not allow %s", network)
 		}
@@ -117,7 +119,7 @@ trusted-proxies: 10.1.2.3
 	if c.Listen != ":100" || c.OperatorListen != ":20" || c.LogLevel != "warn" || c.Demo || c.DrainTimeout != 7*time.Second {
 		t.Errorf("got %+v", c)
 	}
-	want := append([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.7/32")}, config.Loopback()...)
+	want := append([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.7/32")}, egress.Loopback()...)
 	if !slices.Equal(c.EgressAllow, want) || !slices.Equal(c.EgressPorts, []uint16{443, 5432}) {
 		t.Errorf("egress %v, ports %v", c.EgressAllow, c.EgressPorts)
 	}

@@ -86,7 +86,7 @@ func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error
 		}
 	}
 	if r.cfg.Command == config.Dev {
-		r.logger.Info("tenants' URLs may reach this machine, as always in dev", "networks", config.Loopback())
+		r.logger.Info("tenants' URLs may reach this machine, as always in dev", "networks", egress.Loopback())
 	}
 	return b, nil
 }
