@@ -129,7 +129,7 @@ type Param struct {
 	// JSONPath reads a text such as $.a[0] as the path of a json value: an array
 	// of text.
 	JSONPath bool
-	// Items make up an array whose elements come from different places.
+	// Items make up an array or a JSON text whose parts come from different places.
 	Items []Param
 	// Type that Postgres is told to read the value as.
 	Type catalog.TypeRef
@@ -183,6 +183,9 @@ const (
 	// Encoded: the member at Path of the JSON that the only item is in base64:
 	// cursors and ids of nodes. Name is where the argument stands, for errors.
 	Encoded
+	// Document: the Items one after the other are JSON text. Literals are pieces of
+	// it as they stand, other items values to be written as JSON.
+	Document
 )
 
 // Op is a comparison operator of the dialect, without its leading underscore.

@@ -178,6 +178,15 @@ func (p *printer) param(v Param) {
 		for _, step := range v.Path {
 			fmt.Fprintf(p, "[%v]", step)
 		}
+	case Document:
+		p.WriteString("json(")
+		for i, item := range v.Items {
+			if i > 0 {
+				p.WriteString(", ")
+			}
+			p.param(item)
+		}
+		p.WriteString(")")
 	case SessionObject:
 		p.WriteString("session")
 	}

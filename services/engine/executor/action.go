@@ -276,8 +276,13 @@ func (n node) append(out []byte) ([]byte, error) {
 func (l *level) appendObject(out []byte, index int) ([]byte, error) {
 	out = append(out, '{')
 	var err error
+	written := 0
 	for i, part := range l.parts {
-		out = appendKey(out, i, part.Key)
+		if _, there := l.objects[index][part.Field]; part.Sparse && !there {
+			continue
+		}
+		out = appendKey(out, written, part.Key)
+		written++
 		switch {
 		case part.Text != nil:
 			out, err = appendJSON(out, *part.Text)

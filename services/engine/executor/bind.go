@@ -85,6 +85,8 @@ func (v values) value(p filter.Param) (*string, error) {
 		return v.array(p)
 	case filter.Encoded:
 		return v.encoded(p)
+	case filter.Document:
+		return v.document(p)
 	case filter.SessionObject:
 		return v.sessionObject()
 	}
@@ -139,6 +141,24 @@ func (v values) array(p filter.Param) (*string, error) {
 		elements[i] = text
 	}
 	text := plan.ArrayOf(elements)
+	return &text, nil
+}
+
+// document is JSON text whose pieces stand between values of variables.
+func (v values) document(p filter.Param) (*string, error) {
+	var out strings.Builder
+	for _, item := range p.Items {
+		text, err := v.value(item)
+		if err != nil {
+			return nil, err
+		}
+		if text == nil {
+			out.WriteString("null")
+			continue
+		}
+		out.WriteString(*text)
+	}
+	text := out.String()
 	return &text, nil
 }
 

@@ -42,6 +42,9 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err := i.checkRate(s, trail); err != nil {
 		return none, err
 	}
+	if _, asked := r.Extensions["persistedQuery"]; asked {
+		return none, errcode.New(errcode.NotSupported, "Automatic Persisted Queries is not enabled").At("$")
+	}
 	if err := i.checkAllowlist(s, r, trail); err != nil {
 		return none, err
 	}

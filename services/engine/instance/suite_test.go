@@ -26,6 +26,7 @@ var update = flag.Bool("update", false, "write the SQL that the cases executed, 
 //	@query     the operation
 //	@operation operationName
 //	@variables a JSON object
+//	@extensions a JSON object of the request
 //	@answer    what the webhook answers, JSON
 //	@payload   the input that the webhook was sent, JSON
 //	@want      the body of the response, JSON
@@ -36,7 +37,7 @@ type testCase struct {
 	parts map[string]string
 }
 
-var sections = []string{"role", "session", "query", "operation", "variables", "answer", "payload", "want", "after", "sql"}
+var sections = []string{"role", "session", "query", "operation", "variables", "extensions", "answer", "payload", "want", "after", "sql"}
 
 func TestEngineAnswersAsTheSuitesSay(t *testing.T) {
 	t.Parallel()
@@ -78,12 +79,16 @@ func runCase(t *testing.T, p *project, c *testCase) {
 	if text := c.parts["variables"]; text != "" {
 		variables = decode(t, text).(map[string]any)
 	}
+	var extensions map[string]any
+	if text := c.parts["extensions"]; text != "" {
+		extensions = decode(t, text).(map[string]any)
+	}
 	session := map[string]string{}
 	if text := c.parts["session"]; text != "" {
 		must(t, json.Unmarshal([]byte(text), &session))
 	}
 	response, trail := p.Execute(t.Context(), as(role, session), instance.Request{
-		Request: graphqlhttp.Request{Query: c.parts["query"], OperationName: c.parts["operation"], Variables: variables},
+		Request: graphqlhttp.Request{Query: c.parts["query"], OperationName: c.parts["operation"], Variables: variables, Extensions: extensions},
 	})
 	executed := p.wire.take()
 	body := string(response.Body)

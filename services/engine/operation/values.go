@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -62,9 +63,15 @@ func (v *validation) value(val *ast.Value, t *ast.Type, p place) error {
 	}
 	switch t.NamedType {
 	case "geometry", "geography", "ltree", "raster":
-		return checkForm(t.NamedType, constant(val), p.at)
+		if !mentionsVariable(val) { // else Postgres tells what is wrong
+			return checkForm(t.NamedType, constant(val), p.at)
+		}
 	}
 	return nil
+}
+
+func mentionsVariable(v *ast.Value) bool {
+	return v.Kind == ast.Variable || slices.ContainsFunc(v.Children, func(c *ast.ChildValue) bool { return mentionsVariable(c.Value) })
 }
 
 // object checks an input object.

@@ -296,8 +296,11 @@ type Part struct {
 	Field string // member of the handler's object
 	// Parts of a nested object (or of the objects in a list).
 	Parts []Part
-	Text  *string
-	Join  *Join
+	// Sparse is true when a nested object that is absent is left out; otherwise it
+	// is null.
+	Sparse bool
+	Text   *string
+	Join   *Join
 }
 
 // Join reads related rows for all output objects of one level at once.

@@ -16,16 +16,18 @@ func (p *planner) action(a *model.Action, f *operation.Field, path string) (*pla
 	if object == nil {
 		return out, nil
 	}
-	parts, err := p.parts(object, f.Selections, path)
+	parts, err := p.parts(object, f.Selections, path, len(object.Relationships) == 0)
 	out.Selection = parts
 	return out, err
 }
 
-// parts plans the selection over an action's output object.
-func (p *planner) parts(object *model.Type, set ast.SelectionSet, path string) ([]plan.Part, error) {
+// parts plans the selection over an action's output object. As the dialect has
+// it, objects that the handler left out stay out of the answer where the action's
+// own type has no relationships (sparse), and are null where it has some.
+func (p *planner) parts(object *model.Type, set ast.SelectionSet, path string, sparse bool) ([]plan.Part, error) {
 	var out []plan.Part
 	for _, f := range p.op.Fields(set, p.vars, object.Name) {
-		part, err := p.part(object, f, path+".selectionSet."+f.Name)
+		part, err := p.part(object, f, path+".selectionSet."+f.Name, sparse)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +36,7 @@ func (p *planner) parts(object *model.Type, set ast.SelectionSet, path string) (
 	return out, nil
 }
 
-func (p *planner) part(object *model.Type, f *operation.Field, path string) (plan.Part, error) {
+func (p *planner) part(object *model.Type, f *operation.Field, path string, sparse bool) (plan.Part, error) {
 	out := plan.Part{Key: f.Key}
 	if f.Name == "__typename" {
 		out.Text = &object.Name
@@ -44,7 +46,8 @@ func (p *planner) part(object *model.Type, f *operation.Field, path string) (pla
 		out.Field = f.Name
 		var err error
 		if nested := p.schema.ObjectType(member.Type.Base()); nested != nil {
-			out.Parts, err = p.parts(nested, f.Selections, path)
+			out.Sparse = sparse
+			out.Parts, err = p.parts(nested, f.Selections, path, sparse)
 		}
 		return out, err
 	}

@@ -50,11 +50,7 @@ func value(v *ast.Value, t *ast.Type) plan.Value {
 			return plan.Value{Literal: v.Raw}
 		}
 	}
-	literal, err := literalValue(v)
-	if err != nil { // only variables fail, and they were handled above
-		panic(err)
-	}
-	return plan.Value{Literal: literal}
+	return plan.Value{Literal: literalValue(v)}
 }
 
 func element(t *ast.Type) *ast.Type {

@@ -150,14 +150,13 @@ func (in input) param(t catalog.TypeRef, path string) (filter.Param, error) {
 	if in.literal == nil {
 		return filter.Param{From: filter.Variable, Name: in.variable, Path: in.path, Type: t}, nil
 	}
-	if in.literal.Kind == ast.ListValue && t.Array() && mentionsVariable(in.literal) {
-		return in.arrayParam(t, path)
+	if mentionsVariable(in.literal) {
+		if in.literal.Kind == ast.ListValue && t.Array() {
+			return in.arrayParam(t, path)
+		}
+		return document(in.literal, in.vars, t), nil
 	}
-	value, err := literalValue(in.literal)
-	if err != nil {
-		return filter.Param{}, errcode.New(errcode.ValidationFailed, "%s", err.Error()).At(path)
-	}
-	text, err := plan.Text(value, t)
+	text, err := plan.Text(literalValue(in.literal), t)
 	if err != nil {
 		return filter.Param{}, errcode.New(errcode.ValidationFailed, "the value has the wrong form for type %q", t.Name).At(path).Because(err)
 	}
@@ -189,40 +188,27 @@ func mentionsVariable(v *ast.Value) bool {
 	return false
 }
 
-// errVariableInside refuses what would put a variable inside one parameter.
-var errVariableInside = errcode.New(errcode.NotSupported, "variables inside a JSON value are not supported: pass the whole value as one variable")
-
-// literalValue decodes a literal to what JSON would have given.
-func literalValue(v *ast.Value) (any, error) {
+// literalValue decodes a literal without variables to what JSON would have given.
+func literalValue(v *ast.Value) any {
 	switch v.Kind {
 	case ast.IntValue, ast.FloatValue:
-		return json.Number(v.Raw), nil
+		return json.Number(v.Raw)
 	case ast.StringValue, ast.BlockValue, ast.EnumValue:
-		return v.Raw, nil
+		return v.Raw
 	case ast.BooleanValue:
-		return v.Raw == "true", nil
-	case ast.NullValue:
-		return nil, nil
+		return v.Raw == "true"
 	case ast.ListValue:
-		out := make([]any, 0, len(v.Children))
-		for _, c := range v.Children {
-			item, err := literalValue(c.Value)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, item)
+		out := make([]any, len(v.Children))
+		for i, c := range v.Children {
+			out[i] = literalValue(c.Value)
 		}
-		return out, nil
+		return out
 	case ast.ObjectValue:
 		out := make(map[string]any, len(v.Children))
 		for _, c := range v.Children {
-			item, err := literalValue(c.Value)
-			if err != nil {
-				return nil, err
-			}
-			out[c.Name] = item
+			out[c.Name] = literalValue(c.Value)
 		}
-		return out, nil
+		return out
 	}
-	return nil, errVariableInside
+	return nil
 }
