@@ -49,7 +49,7 @@ func resolve(t *testing.T, orders, customer, totals string) *model.Model {
 	if err := json.Unmarshal(text, c); err != nil {
 		t.Fatal(err)
 	}
-	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": c})
+	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": c}, model.Options{})
 	if !m.Consistent() {
 		t.Fatalf("inconsistent: %+v", m.Inconsistencies)
 	}

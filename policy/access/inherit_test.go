@@ -34,7 +34,7 @@ func inheriting(t *testing.T, orders, inherited string) *model.Model {
 	if err := json.Unmarshal(market, c); err != nil {
 		t.Fatal(err)
 	}
-	return model.Resolve(doc, map[string]*catalog.Catalog{"default": c})
+	return model.Resolve(doc, map[string]*catalog.Catalog{"default": c}, model.Options{})
 }
 
 func TestMembersThatDisagreeLeaveTheRoleWithoutThePermission(t *testing.T) {

@@ -155,7 +155,7 @@ func (w *Work) Inconsistencies() []model.Inconsistency { return w.resolve().inco
 
 func (w *Work) resolve() *resolved {
 	if w.resolved == nil {
-		m, _, inconsistent := instance.Resolve(w.document, w.catalogs)
+		m, _, inconsistent := instance.Resolve(w.document, w.catalogs, w.settings.Compat)
 		w.resolved = &resolved{m, inconsistent}
 	}
 	return w.resolved
@@ -211,7 +211,7 @@ func (w *Work) added(before stage, whole bool) []model.Inconsistency {
 		return now
 	}
 	if before.resolved == nil {
-		m, _, inconsistent := instance.Resolve(before.document, before.catalogs)
+		m, _, inconsistent := instance.Resolve(before.document, before.catalogs, w.settings.Compat)
 		before.resolved = &resolved{m, inconsistent}
 	}
 	known := map[string]bool{}

@@ -54,7 +54,7 @@ func resolvePeople(t *testing.T, person, rest string) *model.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return model.Resolve(doc, map[string]*catalog.Catalog{"default": people()})
+	return model.Resolve(doc, map[string]*catalog.Catalog{"default": people()}, model.Options{})
 }
 
 func TestFunctionsAndQueriesThatCannotBeServedSayWhy(t *testing.T) {

@@ -45,7 +45,7 @@ func TestADocumentResolvesAgainstARealCatalog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := model.Resolve(decode(t, string(text)), market(t))
+	m := model.Resolve(decode(t, string(text)), market(t), model.Options{})
 	if !m.Consistent() {
 		t.Errorf("inconsistent: %+v", m.Inconsistencies)
 	}
@@ -230,7 +230,7 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := model.Resolve(decode(t, document(c.tables, c.rest)), market(t))
+			m := model.Resolve(decode(t, document(c.tables, c.rest)), market(t), model.Options{})
 			if m.Consistent() != (len(c.want) == 0) {
 				t.Errorf("Consistent() is %t", m.Consistent())
 			}
@@ -256,7 +256,7 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 
 func TestASourceWithoutACatalogIsInconsistent(t *testing.T) {
 	t.Parallel()
-	m := model.Resolve(decode(t, document(`{"table":"orders"}`, "")), nil)
+	m := model.Resolve(decode(t, document(`{"table":"orders"}`, "")), nil, model.Options{})
 	if len(m.Inconsistencies) != 1 || m.Inconsistencies[0].Type != "source" {
 		t.Errorf("got %+v", m.Inconsistencies)
 	}

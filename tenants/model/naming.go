@@ -183,6 +183,7 @@ func (r *resolver) claimNamespaces() {
 // naming is that of a source; sources without customization share one.
 func (r *resolver) naming(doc *metadata.Source) *Naming {
 	n := namingOf(doc.Customization)
+	n.Camel = n.Camel && !r.options.IgnoreNamingConventions
 	for _, other := range r.model.Namings {
 		if *other == *n {
 			n = other

@@ -13,9 +13,9 @@ import (
 
 // Resolve fits a document to the catalogs of its sources, by source name. It
 // never fails: what does not fit becomes an inconsistency and everything else is
-// served. Neither argument is modified; the model keeps both.
-func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) *Model {
-	r := &resolver{namings: map[string]*Naming{}, model: &Model{
+// served. Neither doc nor catalogs is modified; the model keeps both.
+func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, options Options) *Model {
+	r := &resolver{options: options, namings: map[string]*Naming{}, model: &Model{
 		Types:    map[string]*Type{},
 		Enums:    map[string]*TableEnum{},
 		Catalogs: catalogs,
@@ -48,10 +48,18 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) *Mode
 	return r.model
 }
 
+// Options change how a document is read.
+type Options struct {
+	// IgnoreNamingConventions makes all names as the database has them, whatever
+	// convention a source asks for.
+	IgnoreNamingConventions bool
+}
+
 // resolver is a model in the making.
 type resolver struct {
-	model *Model
-	names names
+	model   *Model
+	options Options
+	names   names
 	// namings of the sources, by name.
 	namings map[string]*Naming
 	// scalars of the columns, made when first asked for.

@@ -11,6 +11,9 @@ type Compat struct {
 	// InferFunctionPermissions lets whoever may read a table call the functions
 	// without side effects that return its rows.
 	InferFunctionPermissions bool `json:"infer_function_permissions,omitempty"`
+	// IgnoreNamingConventions makes all names as the database has them, whatever
+	// naming convention a source's customization asks for.
+	IgnoreNamingConventions bool `json:"ignore_naming_conventions,omitempty"`
 }
 
 // DecodeCompat reads the switches strictly; the error is Mistakes.
@@ -26,6 +29,7 @@ func DecodeCompat(text []byte) (Compat, error) {
 		"stringify_numeric_types":    m.flag(&c.StringifyNumericTypes),
 		"v1_boolean_null_collapse":   m.flag(&c.V1BooleanNullCollapse),
 		"infer_function_permissions": m.flag(&c.InferFunctionPermissions),
+		"ignore_naming_conventions":  m.flag(&c.IgnoreNamingConventions),
 	})
 	return c, m.err()
 }

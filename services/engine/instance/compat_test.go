@@ -6,6 +6,8 @@ import (
 
 	"tenantry/api/graphqlhttp"
 	"tenantry/services/engine/instance"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/metadata"
 	"tenantry/tenants/settings"
 )
 
@@ -29,6 +31,29 @@ func TestCompatSwitchesChangeTheEngine(t *testing.T) {
 			if got := withoutInternal(decode(t, string(response.Body))); !reflect.DeepEqual(got, decode(t, want)) {
 				t.Errorf("%s\nanswered %s\nwant %s", c.query, response.Body, want)
 			}
+		}
+	}
+}
+
+func TestNamingConventionsCanBeIgnored(t *testing.T) {
+	t.Parallel()
+	document, err := metadata.Decode([]byte(`{"version": 3, "sources": [{"name": "default", "kind": "postgres",
+		"configuration": {"connection_info": {"database_url": {"from_env": "DATABASE"}}},
+		"customization": {"naming_convention": "graphql-default", "type_names": {"prefix": "my_"}},
+		"tables": [{"table": {"schema": "public", "name": "shop_visits"}}]}]}`))
+	must(t, err)
+	catalogs := map[string]*catalog.Catalog{"default": {Tables: []catalog.Table{{Name: catalog.Name{Schema: "public", Name: "shop_visits"},
+		Columns: []catalog.Column{{Name: "visitor_count", Type: catalog.TypeRef{Schema: "pg_catalog", Name: "int4"}}}}}}}
+	for _, c := range []struct {
+		ignored    bool
+		typ, field string
+	}{
+		{false, "my_ShopVisitsBoolExp", "visitorCount"},
+		{true, "my_shop_visits_bool_exp", "visitor_count"},
+	} {
+		m, _, _ := instance.Resolve(document, catalogs, settings.Compat{IgnoreNamingConventions: c.ignored})
+		if len(m.Tables) != 1 || m.Tables[0].TypeName("_bool_exp") != c.typ || m.Tables[0].Columns[0].Name != c.field {
+			t.Errorf("ignored %v: expected %s with %s, got %+v", c.ignored, c.typ, c.field, m.Inconsistencies)
 		}
 	}
 }

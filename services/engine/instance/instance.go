@@ -89,8 +89,8 @@ const preparedBytes = 8 << 20
 
 // Resolve is the pure part of building: metadata and catalogs to model and
 // access, with all inconsistencies. services/revision judges a change by it.
-func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog) (*model.Model, *access.Access, []model.Inconsistency) {
-	m := model.Resolve(doc, catalogs)
+func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, compat settings.Compat) (*model.Model, *access.Access, []model.Inconsistency) {
+	m := model.Resolve(doc, catalogs, model.Options{IgnoreNamingConventions: compat.IgnoreNamingConventions})
 	withdrawn := transform.Withdraw(m)
 	a, refused := access.Build(m)
 	_, endpoints := rest.New(doc)
@@ -112,7 +112,7 @@ func CompilePolicy(ctx context.Context, s settings.Settings) (*authz.Policy, err
 // metadata is no error: the rest serves.
 func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}}
-	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs)
+	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs, c.Settings.Compat)
 	i.Endpoints, _ = rest.New(c.Document)
 	var err error
 	if i.policy, err = CompilePolicy(ctx, c.Settings); err != nil {

@@ -37,7 +37,7 @@ func TestTheDatabaseReadsANativeQueryBeforeItServes(t *testing.T) {
 				NativeQueries: []metadata.NativeQuery{{RootField: "q", Returns: "row", Code: c.code,
 					Arguments: map[string]metadata.NativeQueryArgument{"a": {Type: "integer"}}}},
 			}}}
-			m := model.Resolve(doc, map[string]*catalog.Catalog{"default": {}})
+			m := model.Resolve(doc, map[string]*catalog.Catalog{"default": {}}, model.Options{})
 			if !m.Consistent() {
 				t.Fatal(m.Inconsistencies)
 			}

@@ -32,7 +32,7 @@ func shopWith(t testing.TB, role string, options schema.Options) *schema.Schema 
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": &c})
+	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": &c}, model.Options{})
 	a, _ := access.Build(m)
 	r, _ := a.Role(role)
 	return schema.For(m, r, options)

@@ -162,7 +162,7 @@ func shop(t testing.TB, role string) (*schema.Schema, *access.Role) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": &c})
+	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": &c}, model.Options{})
 	a, _ := access.Build(m)
 	r, _ := a.Role(role)
 	return schema.For(m, r, schema.Options{}), r

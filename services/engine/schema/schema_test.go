@@ -31,7 +31,7 @@ func shop(t *testing.T) (*model.Model, *access.Access) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": &c})
+	m := model.Resolve(doc, map[string]*catalog.Catalog{"default": &c}, model.Options{})
 	a, problems := access.Build(m)
 	for _, p := range problems {
 		t.Fatalf("the fixture is inconsistent: %s: %s", p.Name, p.Reason)

@@ -160,7 +160,7 @@ func TestAnActionWithABrokenTemplateIsNotServed(t *testing.T) {
 	doc := decode[metadata.Document](t, `{"version":3,"sources":[],"actions":[
 		{"name":"broken","definition":{"output_type":"Int","handler":"http://h","request_transform":{"version":2,"body":{"action":"transform","template":"{\n \"a\": {{ $bdy }}}"}},"response_transform":{"version":2,"body":{"action":"remove"}}}},
 		{"name":"whole","definition":{"output_type":"Int","handler":"http://h","request_transform":{"body":"{{ $body }}"}}}]}`)
-	m := model.Resolve(doc, nil)
+	m := model.Resolve(doc, nil, model.Options{})
 	found := transform.Withdraw(m)
 	if len(m.Actions) != 1 || m.Actions[0].Name != "whole" {
 		t.Errorf("served: %+v", m.Actions)
