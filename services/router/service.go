@@ -59,13 +59,17 @@ func (r *router) config(c *fiber.Ctx, _ context.Context, x exchange, _ session.S
 		}
 		jwt = append(jwt, one)
 	}
+	features := []string{}
+	if !set.Compat.IgnoreNamingConventions {
+		features = append(features, "naming_convention")
+	}
 	enforced := set.AllowlistMode == "enforce" || set.AllowlistMode == "ids_only"
 	return c.JSON(fiber.Map{
 		"version": dialectVersion, "is_admin_secret_set": true, "is_auth_hook_set": set.Auth.Webhook != nil,
 		"is_jwt_set": len(jwt) > 0, "jwt": jwt, "is_allow_list_enabled": enforced,
 		"is_function_permissions_inferred": set.Compat.InferFunctionPermissions, "is_remote_schema_permissions_enabled": true,
 		"live_queries": fiber.Map{"batch_size": 100, "refetch_delay": 1}, "streaming_queries": fiber.Map{"batch_size": 100, "refetch_delay": 1},
-		"console_assets_dir": nil, "experimental_features": []string{}, "is_prometheus_metrics_enabled": false,
+		"console_assets_dir": nil, "experimental_features": features, "is_prometheus_metrics_enabled": false,
 		"is_apollo_federation_enabled": false, "default_naming_convention": nil, "feature_flags": []string{},
 	})
 }
