@@ -68,3 +68,24 @@ graphql-audit: build ## let GraphQL's own tools look at a running server; needs 
 conformance: build ## run a conformance kit against a fresh project: KIT=folder [ARGS=…]
 	@[ -n "$(KIT)" ] || { echo "make conformance KIT=<folder with run.py>"; exit 2; }
 	ops/checks/conformance "$(KIT)" $(ARGS)
+
+# What bench runs with: Q=Q1,Q3 names queries, ARGS are flags of ops/bench.
+BENCH = bin/bench $(1) $(if $(Q),-q $(Q)) $(ARGS)
+
+.PHONY: bench-build
+bench-build: build
+	go build -trimpath -o bin/floor ./ops/bench/floor
+	go build -trimpath -o bin/bench ./ops/bench
+
+.PHONY: bench
+bench: bench-build ## measure beside a hand-written floor; Q=Q1,Q3 for a part, ARGS="-window 1s -pairs 5"
+	$(call BENCH,run)
+
+.PHONY: bench-smoke
+bench-smoke: bench-build ## a small form of bench that proves that it works
+	$(call BENCH,smoke)
+
+.PHONY: profile
+profile: bench-build ## CPU and allocation profiles of a query under load: make profile Q=Q1
+	@[ -n "$(Q)" ] || { echo "make profile Q=Q1"; exit 2; }
+	$(call BENCH,profile)

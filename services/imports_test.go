@@ -140,13 +140,13 @@ var libraries = map[string]struct {
 	tests []string // may import it in their tests
 	why   string
 }{
-	"code.dny.dev/ssrf":                                        {[]string{"policy/egress"}, nil, "one guard for every address that a tenant names"},
+	"code.dny.dev/ssrf":                                        {[]string{"policy/egress", "ops/bench/floor"}, nil, "one guard for every address that a tenant names; the floor of the benchmark pays for the same guard"},
 	"github.com/MicahParks/keyfunc/v3":                         {[]string{"policy/authn"}, nil, "key sets are fetched where tokens are checked"},
 	"github.com/golang-jwt/jwt/v5":                             {[]string{"policy/authn"}, []string{"services", "policy"}, "tokens are checked in one place; tests make them"},
 	"github.com/danielgtaylor/huma/v2":                         {[]string{"services/control"}, nil, "only the control API is described by OpenAPI"},
-	"github.com/gofiber/fiber/v2":                              {[]string{"services/control", "services/router", "services/tenantry"}, nil, "buffers of the HTTP server are reused: nothing behind the edges may hold them"},
+	"github.com/gofiber/fiber/v2":                              {[]string{"services/control", "services/router", "services/tenantry", "ops/bench/floor"}, nil, "buffers of the HTTP server are reused: nothing behind the edges may hold them; the floor of the benchmark is written with the same libraries"},
 	"github.com/fergusstrange/embedded-postgres":               {[]string{"ops/postgres"}, nil, "fetches a Postgres where none is installed"},
-	"github.com/jackc/pgx/v5":                                  {[]string{"services/engine/source", "services/engine/introspect", "tenants/store", "ops/postgres", "services/worker", "services/tenantry/demo"}, []string{"services", "tenants", "ops"}, "SQL is sent in few places; the demo's handler is a program of its own; tests look into the database"},
+	"github.com/jackc/pgx/v5":                                  {[]string{"services/engine/source", "services/engine/introspect", "tenants/store", "ops/postgres", "ops/bench", "services/worker", "services/tenantry/demo"}, []string{"services", "tenants", "ops"}, "SQL is sent in few places; the demo's handler and the floor of the benchmark are programs of their own; tests look into the database"},
 	"github.com/gertd/go-pluralize":                            {[]string{"tenants/model"}, nil, "names are suggested where relationships are"},
 	"github.com/google/uuid":                                   {[]string{"services", "policy", "tenants", "ops"}, nil, "identifiers are made everywhere; the api folder has types only"},
 	"github.com/knadh/koanf":                                   {[]string{"services/tenantry/config"}, nil, "configuration is read once and is plain data afterwards"},
@@ -159,6 +159,7 @@ var libraries = map[string]struct {
 	"github.com/prometheus/common":                             {[]string{"ops/metrics"}, []string{"services"}, "the text format of the metrics"},
 	"github.com/standard-webhooks/standard-webhooks/libraries": {nil, []string{"services", "api"}, "the reference that our signatures are tested against"},
 	"github.com/tink-crypto/tink-go/v2":                        {[]string{"tenants/vault"}, nil, "secrets are sealed in one place"},
+	"github.com/valyala/fasthttp":                              {[]string{"ops/bench/floor"}, nil, "the handler of the benchmark's action must cost next to nothing; elsewhere fiber hides it"},
 	"github.com/vektah/gqlparser/v2":                           {[]string{"services/engine/operation", "services/engine/schema", "services/engine/planner"}, []string{"services"}, "GraphQL documents end where plans begin"},
 	"golang.org/x/sync":                                        {[]string{"services", "policy", "tenants", "ops"}, nil, "the standard library's annex"},
 	"golang.org/x/time":                                        {[]string{"services", "policy", "tenants", "ops"}, nil, "the standard library's annex"},

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// bench is one run: the servers and what to measure.
+type bench struct {
+	options
+	database *database
+	hook     *process
+	floor    *process
+	ours     *tenantry
+	floorAt  string // host:port
+	texts    map[string]string
+}
+
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
+}
+
+// measure does what the options say, from starting to stopping everything.
+func measure(ctx context.Context, o options) error {
+	folder, remove, err := dataFolder(o.cache, o.scale)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	b := &bench{options: o, texts: operations(queriesText)}
+	defer b.stop()
+	if err := b.start(ctx, folder); err != nil {
+		return err
+	}
+	if o.command == "profile" {
+		return b.profiles(ctx)
+	}
+	return b.run(ctx)
+}
+
+func (b *bench) start(ctx context.Context, folder string) (err error) {
+	if b.database, err = startDatabase(ctx, folder, b.scale, b.say); err != nil {
+		return fmt.Errorf("Postgres: %w", err)
+	}
+	free, err := freeAddresses(2)
+	if err != nil {
+		return err
+	}
+	hookAt, floorAt := free[0], free[1]
+	hook := "http://" + hookAt + "/hook"
+	if b.hook, err = start("the action's handler", b.options.floor, nil, "MODE=webhook", "ADDR="+hookAt); err != nil {
+		return err
+	}
+	if err := b.hook.await(ctx, 10*time.Second, 10*time.Millisecond, reachable(hookAt)); err != nil {
+		return err
+	}
+	b.floor, err = start("the floor", b.options.floor, nil, "ADDR="+floorAt, "DSN="+b.database.url(dataDatabase), fmt.Sprintf("POOL=%d", b.pool), "HOOK="+hook)
+	if err != nil {
+		return err
+	}
+	if err := b.floor.await(ctx, 10*time.Second, 10*time.Millisecond, reachable(floorAt)); err != nil {
+		return err
+	}
+	b.floorAt = floorAt
+	if b.ours, err = startTenantry(ctx, b.options, b.database, hook); err != nil {
+		return fmt.Errorf("Tenantry: %w", err)
+	}
+	return nil
+}
+
+func (b *bench) stop() {
+	if b.ours != nil {
+		b.ours.stop()
+	}
+	b.floor.stop()
+	b.hook.stop()
+	if b.database != nil {
+		b.database.stop()
+	}
+}
+
+// pair are both contestants of a query, with the same ids in the same order.
+func (b *bench) pair(q query) (floor, ours contestant) {
+	floor = b.floorContestant(q, q.floor)
+	ours = contestant{name: q.name + " of Tenantry", address: b.ours.public, pid: b.ours.pid()}
+	for _, id := range q.ids(b.ids, b.scale) {
+		ours.requests = append(ours.requests, b.ours.request(q, b.texts[q.name], id))
+	}
+	return floor, ours
+}
+
+func (b *bench) floorContestant(q query, route string) contestant {
+	c := contestant{name: route + " of the floor", address: b.floorAt, pid: b.floor.pid()}
+	for _, id := range q.ids(b.ids, b.scale) {
+		c.requests = append(c.requests, q.floorRequest(route, id))
+	}
+	return c
+}
+
+func (b *bench) run(ctx context.Context) error {
+	if err := b.compareAll(); err != nil {
+		return err
+	}
+	if err := b.checkFloor(ctx); err != nil {
+		return err
+	}
+	result, err := b.rows(ctx)
+	if err != nil {
+		return err
+	}
+	return b.report(ctx, result)
+}
+
+func (b *bench) compareAll() error {
+	for _, q := range b.only {
+		floor, ours := b.pair(q)
+		n := min(b.compare, b.ids)
+		if err := compareBodies(q, ours.address, floor.address, ours.requests[:n], floor.requests[:n]); err != nil {
+			return err
+		}
+	}
+	b.say("%d bodies of each query are the same", min(b.compare, b.ids))
+	return nil
+}
+
+// checkFloor looks at the floor alone before the long part of a run.
+func (b *bench) checkFloor(ctx context.Context) error {
+	measured := costs{}
+	one, _ := queryByName("Q1")
+	for _, q := range append([]query{one}, b.only...) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if measured[q.name] > 0 {
+			continue
+		}
+		floor, _ := b.pair(q)
+		var seen []window
+		for range 3 {
+			w, err := watch(floor, b.database, b.options, b.window/2)
+			if err != nil {
+				return err
+			}
+			seen = append(seen, w)
+		}
+		measured[q.name] = medians(seen).cpu()
+	}
+	return b.accept(measured)
+}
+
+// accept refuses a floor that is suspect, unless told to go on.
+func (b *bench) accept(measured costs) error {
+	err := refusal(suspect(measured))
+	if err != nil && b.force {
+		if b.command != "smoke" {
+			b.say("%v\nGoing on as told: this run proves nothing", err)
+		}
+		return nil
+	}
+	return err
+}
+
+// rows measures each query in alternating windows.
+func (b *bench) rows(ctx context.Context) ([]row, error) {
+	var out []row
+	for _, q := range b.only {
+		floor, ours := b.pair(q)
+		r, err := b.alternate(ctx, q, floor, ours)
+		if err != nil {
+			return nil, err
+		}
+		b.say("%s measured", q.name)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func (b *bench) alternate(ctx context.Context, q query, floor, ours contestant) (row, error) {
+	var floors, own []window
+	for range b.pairs {
+		if err := ctx.Err(); err != nil {
+			return row{}, errors.New("interrupted")
+		}
+		f, err := watch(floor, b.database, b.options, b.window)
+		if err != nil {
+			return row{}, err
+		}
+		o, err := watch(ours, b.database, b.options, b.window)
+		if err != nil {
+			return row{}, err
+		}
+		floors, own = append(floors, f), append(own, o)
+	}
+	return newRow(q, floors, own), nil
+}
