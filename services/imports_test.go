@@ -61,6 +61,7 @@ var importers = map[string]struct {
 	"services/engine/operation":   {[]string{"services/engine/planner", "services/engine/instance", "services/engine/rest", "services/control", "services/engine/metadataapi"}, "whoever reads the text of an operation: to plan it, or to check it when it is saved in a collection"},
 	"services/engine/planner":     {[]string{"services/engine/instance"}, "plans are made in one place, under one cache"},
 	"services/engine/dialect":     {[]string{"services/engine/executor"}, "the only writer of SQL has one reader"},
+	"services/engine/rowjson":     {[]string{"services/engine/dialect", "services/engine/source"}, "the dialect says how a column becomes JSON, the source writes it"},
 	"services/engine/source":      {[]string{"services/engine/introspect", "services/engine/executor", "services/engine/instance", "services/engine/metadataapi", "services/live", "services/revision"}, "statements run in the executor; live owns the pools, the instance hands them over; revision probes databases, and metadata commands run the SQL of admins"},
 	"services/engine/introspect":  {[]string{"services/revision"}, "the catalog is read when a project changes, never while it serves"},
 	"services/engine/action":      {[]string{"services/engine/executor", "services/engine/instance", "services/worker"}, "a webhook is called by a step of a plan; the instance configures the caller"},

@@ -15,7 +15,7 @@ func (w *writer) checked(insert filter.Expr, c *plan.Conflict, row *scope, whole
 		return
 	}
 	w.returned(row, whole)
-	w.text("CASE WHEN " + quote(row.alias) + ".xmax = 0 THEN ")
+	w.text(", CASE WHEN " + quote(row.alias) + ".xmax = 0 THEN ")
 	w.condition(insert, row)
 	w.text(" ELSE ")
 	w.condition(c.Check, row)

@@ -17,6 +17,7 @@ import (
 
 	"tenantry/policy/filter"
 	"tenantry/services/engine/plan"
+	"tenantry/services/engine/rowjson"
 	"tenantry/tenants/catalog"
 )
 
@@ -24,6 +25,9 @@ import (
 type Statement struct {
 	SQL    string
 	Params []Param
+	// Columns, when set, tell how the plain rows that the statement yields become
+	// a list of objects; else it yields JSON.
+	Columns []rowjson.Column
 }
 
 // Param is one parameter of a statement: a value of the request, rows of an
@@ -50,9 +54,16 @@ const rowAlias = `"$row"`
 // checkColumn carries a permission check through RETURNING.
 const checkColumn = "__tenantry_check"
 
-// Select renders a root selection: one row with one JSON column.
+// Select renders a root selection: one row with one JSON column, or, where that
+// costs less, plain rows.
 func Select(s *plan.Select) Statement {
 	w := &writer{}
+	if columns := plainColumns(s); columns != nil {
+		w.plain(s)
+		out := w.statement()
+		out.Columns = columns
+		return out
+	}
 	w.text("SELECT ")
 	w.selection(s, nil)
 	return w.statement()
@@ -202,20 +213,25 @@ func (w *writer) distinct(s *plan.Select, row *scope) {
 func (w *writer) outputs(output []plan.Output, row *scope) {
 	for i, o := range output {
 		w.comma(i)
-		switch {
-		case o.Column != nil:
-			w.answered(o.Column, row)
-		case o.Nested != nil:
-			w.selection(o.Nested, row)
-		case o.Node != nil:
-			w.nodeID(o.Node, row)
-		default:
-			w.literal(*o.Text)
-			w.text("::text")
-		}
+		w.output(o, row)
 		w.text(" AS " + outputAlias(output, i))
 	}
 	// No output (directives left everything out) is a row without columns: {}.
+}
+
+// output writes the value of one member.
+func (w *writer) output(o plan.Output, row *scope) {
+	switch {
+	case o.Column != nil:
+		w.answered(o.Column, row)
+	case o.Nested != nil:
+		w.selection(o.Nested, row)
+	case o.Node != nil:
+		w.nodeID(o.Node, row)
+	default:
+		w.literal(*o.Text)
+		w.text("::text")
+	}
 }
 
 // where writes the WHERE clause of a row, if there is one.
@@ -333,7 +349,9 @@ type writer struct {
 	aliases int
 	tables  int           // named so far
 	target  *catalog.Name // that a mutation writes
-	counted bool          // the number of affected rows is a parameter
+	// unchecked says that the rows that a mutation writes have no check to pass.
+	unchecked bool
+	counted   bool // the number of affected rows is a parameter
 }
 
 func (w *writer) statement() Statement { return Statement{SQL: w.buf.String(), Params: w.params} }

@@ -24,6 +24,9 @@ type Mutation struct {
 	// Answer takes what Write yielded as its Written parameter; without SQL when
 	// Write answers itself.
 	Answer Statement
+	// Unchecked says that nothing of what Write tells can undo it: it holds for all
+	// rows, however many they are.
+	Unchecked bool
 }
 
 // Insert renders an insert.
@@ -176,7 +179,7 @@ func Delete(d *plan.Delete) Mutation {
 	w.returning(nil, row, w.readsRow(d.Returning))
 	w.answer(d.Returning)
 	w.held(d.Most)
-	return Mutation{Write: w.statement()}
+	return Mutation{Write: w.statement(), Unchecked: d.Most == 0}
 }
 
 // rowColumn carries the whole row through RETURNING, as a value of its table.
@@ -187,20 +190,21 @@ const rowColumn = "__tenantry_row"
 func (w *writer) returning(check filter.Expr, row *scope, whole bool) {
 	w.returned(row, whole)
 	if filter.IsTrue(check) {
-		w.text("true")
-	} else {
-		w.condition(check, row)
-		w.text(" IS TRUE")
+		w.unchecked = true
+		w.text(") ")
+		return
 	}
-	w.text(" AS " + quote(checkColumn) + ") ")
+	w.text(", ")
+	w.condition(check, row)
+	w.text(" IS TRUE AS " + quote(checkColumn) + ") ")
 }
 
 // returned begins RETURNING with all but the check.
 func (w *writer) returned(row *scope, whole bool) {
-	w.text(" RETURNING " + quote(row.alias) + ".*, ")
+	w.text(" RETURNING " + quote(row.alias) + ".*")
 	if whole {
 		// ".*" is the row even if a column has its alias as a name.
-		w.text("ROW(" + quote(row.alias) + ".*)::" + quote(w.target.Schema) + "." + quote(w.target.Name) + " AS " + quote(rowColumn) + ", ")
+		w.text(", ROW(" + quote(row.alias) + ".*)::" + quote(w.target.Schema) + "." + quote(w.target.Name) + " AS " + quote(rowColumn))
 	}
 }
 
@@ -236,7 +240,11 @@ func (w *writer) held(most int) {
 	if most > 0 {
 		w.text(`CASE WHEN (SELECT count(*) FROM "w") <= ` + strconv.Itoa(most) + " THEN ")
 	}
-	w.text(`coalesce((SELECT bool_and(` + quote(checkColumn) + `) FROM "w"), true)`)
+	if w.unchecked {
+		w.text("true")
+	} else {
+		w.text(`coalesce((SELECT bool_and(` + quote(checkColumn) + `) FROM "w"), true)`)
+	}
 	if most > 0 {
 		w.text(" END")
 	}
@@ -254,7 +262,7 @@ func (w *writer) mutation(table catalog.Name, r plan.Returning, most int, return
 		returning(w.readsRow(r))
 		w.answer(r)
 		w.held(most)
-		return Mutation{Write: w.statement()}
+		return Mutation{Write: w.statement(), Unchecked: w.unchecked && most == 0}
 	}
 	answer.text(", true")
 	returning(true)

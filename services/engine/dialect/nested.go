@@ -24,7 +24,11 @@ func Form(f *plan.Form) Statement {
 	w.onConflict(f.Conflict, row)
 	w.target = &f.Table
 	w.checked(f.Check, f.Conflict, row, true)
-	w.text(`SELECT (SELECT coalesce(json_agg(json_build_array(` + quote(rowColumn) + `::text, ` + quote(checkColumn))
+	held := quote(checkColumn)
+	if w.unchecked {
+		held = "true"
+	}
+	w.text(`SELECT (SELECT coalesce(json_agg(json_build_array(` + quote(rowColumn) + `::text, ` + held)
 	for _, name := range f.Keys {
 		w.text(", " + quote(name))
 	}

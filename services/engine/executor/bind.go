@@ -35,14 +35,14 @@ func (v values) bind(st dialect.Statement) (source.Bound, error) {
 	if len(st.Params) > maxParameters {
 		return source.Bound{}, errcode.New(errcode.ValidationFailed, "the operation has %d values; at most %d fit into one statement", len(st.Params), maxParameters).At("$")
 	}
-	out := source.Bound{SQL: st.SQL, Args: make([]any, len(st.Params))}
+	out := source.Bound{SQL: st.SQL, Args: make([][]byte, len(st.Params)), Columns: st.Columns}
 	for i, p := range st.Params {
 		text, err := v.parameter(p)
 		if err != nil {
 			return source.Bound{}, err
 		}
 		if text != nil {
-			out.Args[i] = *text
+			out.Args[i] = []byte(*text)
 		}
 	}
 	return out, nil

@@ -112,6 +112,9 @@ func (r *run) write(ctx context.Context, from, to int) error {
 	if len(writes) == 0 {
 		return nil
 	}
+	if len(writes) == 1 && r.program.steps[writes[0]].alone {
+		return r.writeAlone(ctx, src, writes[0], name)
+	}
 	return src.Transaction(ctx, func(ctx context.Context, tx *source.Tx) error {
 		for _, i := range writes {
 			if err := r.writeOne(ctx, tx, i, name); err != nil {
@@ -120,6 +123,23 @@ func (r *run) write(ctx context.Context, from, to int) error {
 		}
 		return nil
 	})
+}
+
+// writeAlone runs the only statement of a mutation, without the two round trips
+// of a transaction.
+func (r *run) writeAlone(ctx context.Context, src *source.Source, i int, name string) error {
+	st := &r.program.steps[i]
+	bound, err := r.values.bind(st.statement)
+	if err != nil {
+		return at(err, st.errorPath)
+	}
+	started := time.Now()
+	r.parts[i], err = src.Alone(ctx, bound)
+	r.observe(ctx, Statement{Source: name, Count: 1, Took: time.Since(started), Err: err})
+	if err != nil {
+		return at(err, st.errorPath)
+	}
+	return nil
 }
 
 func (r *run) writeOne(ctx context.Context, tx *source.Tx, i int, name string) error {

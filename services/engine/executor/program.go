@@ -29,6 +29,9 @@ type step struct {
 	answer dialect.Statement
 	source string
 	write  bool
+	// alone says that the statement needs no transaction around it: Postgres undoes
+	// it when it fails, and nothing else does.
+	alone bool
 	// errorPath is where an error of the database is said to be.
 	errorPath string
 	// checkPath is where a failed permission check is said to be.
@@ -73,7 +76,8 @@ func compileStep(f plan.Field) step {
 		}
 		return out
 	case f.Delete != nil:
-		return step{statement: dialect.Delete(f.Delete).Write, source: f.Delete.Source, write: true, errorPath: "$", checkPath: at, most: f.Delete.Most}
+		m := dialect.Delete(f.Delete)
+		return step{statement: m.Write, alone: m.Unchecked, source: f.Delete.Source, write: true, errorPath: "$", checkPath: at, most: f.Delete.Most}
 	}
 	return step{}
 }
@@ -86,7 +90,7 @@ func compileInsert(in *plan.Insert, at string) step {
 	out := step{source: in.Source, write: true, errorPath: objects, checkPath: objects, most: in.Most}
 	if in.Tree == nil {
 		m := dialect.Insert(in)
-		out.statement, out.answer = m.Write, m.Answer
+		out.statement, out.answer, out.alone = m.Write, m.Answer, m.Unchecked
 		return out
 	}
 	out.tree = in.Tree
@@ -99,7 +103,7 @@ func compileInsert(in *plan.Insert, at string) step {
 
 func compileUpdate(u *plan.Update, at string) step {
 	m := dialect.Update(u)
-	return step{statement: m.Write, answer: m.Answer, source: u.Source, write: true, errorPath: "$", checkPath: at, most: u.Most}
+	return step{statement: m.Write, answer: m.Answer, alone: m.Unchecked, source: u.Source, write: true, errorPath: "$", checkPath: at, most: u.Most}
 }
 
 func (p *Program) compileJoins(parts []plan.Part) {

@@ -1,10 +1,6 @@
 package source
 
-import (
-	"context"
-
-	"github.com/jackc/pgx/v5"
-)
+import "context"
 
 // Explain is Postgres's plan for a statement, as lines of text. The statement is
 // planned with its arguments and does not run.
@@ -15,11 +11,11 @@ func (s *Source) Explain(ctx context.Context, st Bound) ([]string, error) {
 	}
 	defer conn.Release()
 	// Not prepared: a plan is asked for now and then, and the text is another one.
-	args := append([]any{pgx.QueryExecModeExec}, st.Args...)
-	rows, err := conn.Query(ctx, "EXPLAIN (FORMAT TEXT) "+st.SQL, args...)
-	if err != nil {
-		return nil, mapError(ctx, err)
+	rows := conn.Conn().PgConn().ExecParams(ctx, "EXPLAIN (FORMAT TEXT) "+st.SQL, st.Args, nil, nil, nil)
+	var lines []string
+	for rows.NextRow() {
+		lines = append(lines, string(rows.Values()[0]))
 	}
-	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	_, err = rows.Close()
 	return lines, mapError(ctx, err)
 }

@@ -62,7 +62,9 @@ type pool struct {
 	key    [32]byte
 	config *pgxpool.Config
 	wait   time.Duration // for a free connection
-	shares int           // guarded by owner.mu
+	// unprepared statements are unnamed, for transaction poolers that lose names.
+	unprepared bool
+	shares     int // guarded by owner.mu
 
 	mu     sync.Mutex
 	opened *pgxpool.Pool
@@ -81,7 +83,7 @@ func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
 	defer p.mu.Unlock()
 	shared, ok := p.pools[key]
 	if !ok {
-		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second)}
+		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second), unprepared: o.Unprepared}
 		p.pools[key] = shared
 	}
 	shared.shares++
@@ -105,13 +107,17 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 	config.MaxConnLifetime = orDefault(o.Lifetime, 600*time.Second)
 	config.MaxConnLifetimeJitter = config.MaxConnLifetime / 10
 	c := config.ConnConfig
-	c.StatementCacheCapacity = 256
-	c.DescriptionCacheCapacity = 0
+	// Statements of plans are prepared by this package; the driver's own caches
+	// would hold memory for nothing.
+	c.StatementCacheCapacity, c.DescriptionCacheCapacity = 0, 0
+	c.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	if o.Unprepared {
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	maps.DeleteFunc(c.RuntimeParams, func(name, _ string) bool { return !u.Query().Has(name) }) // of the environment
 	c.RuntimeParams["application_name"] = "tenantry"
+	// The form that timestamps of plain rows are read in (rows.go).
+	c.RuntimeParams["datestyle"] = "ISO"
 	// Nested subqueries look costly to the planner, and compiling them takes longer
 	// than running them.
 	c.RuntimeParams["jit"] = "off"

@@ -5,10 +5,12 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -17,28 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantry/api/errcode"
+	"tenantry/services/engine/rowjson"
 )
-
-// Bound is a statement ready to run. An argument is a string in Postgres's text
-// form, or nil for NULL.
-type Bound struct {
-	SQL  string
-	Args []any
-}
-
-// maxPrepared is the longest text, in bytes, that is kept as a prepared
-// statement: both ends keep hundreds of them for each connection.
-const maxPrepared = 32 << 10
-
-func (b Bound) large() bool { return len(b.SQL) > maxPrepared }
-
-// args are the arguments, with the driver's way to run the statement.
-func (b Bound) args() []any {
-	if b.large() {
-		return append([]any{pgx.QueryExecModeExec}, b.Args...)
-	}
-	return b.Args
-}
 
 // Source is one database of a project: a share in a pool. Safe for concurrent
 // use; projects on the same database share the pool.
@@ -47,9 +29,9 @@ type Source struct {
 	close sync.Once
 }
 
-// Query runs statements that each yield one row with one JSON column, in one
-// round trip, outside a transaction. The results are owned by the caller. A
-// connection that turns out dead is tried once more: reads have no effects.
+// Query runs statements in one round trip, outside a transaction; each yields one
+// JSON value. The results are owned by the caller. A connection that turns out
+// dead is tried once more: reads have no effects.
 func (s *Source) Query(ctx context.Context, statements []Bound) ([][]byte, error) {
 	out, err := s.query(ctx, statements)
 	if s.lost(ctx, err) {
@@ -64,41 +46,84 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 		return nil, err
 	}
 	defer p.Release()
-	if len(statements) == 1 || slices.ContainsFunc(statements, Bound.large) {
-		return oneByOne(ctx, p, statements)
-	}
-	batch := &pgx.Batch{}
-	for _, st := range statements {
-		batch.Queue(st.SQL, st.Args...)
-	}
-	results := p.SendBatch(ctx, batch)
-	out := make([][]byte, 0, len(statements))
-	for range statements {
-		rows, err := results.Query()
-		if err != nil {
-			return nil, errors.Join(err, results.Close())
+	conn := p.Conn().PgConn()
+	if len(statements) > 1 && !slices.ContainsFunc(statements, Bound.large) {
+		out, err := s.batch(ctx, conn, statements)
+		if anyOutdated(conn, statements, err) {
+			out, err = s.batch(ctx, conn, statements)
 		}
-		value, err := oneValue(rows)
-		if err != nil {
-			return nil, errors.Join(err, results.Close())
-		}
-		out = append(out, value)
+		return out, err
 	}
-	return out, results.Close()
-}
-
-func oneByOne(ctx context.Context, p *pgxpool.Conn, statements []Bound) ([][]byte, error) {
 	out := make([][]byte, len(statements))
 	for i, st := range statements {
-		rows, err := p.Query(ctx, st.SQL, st.args()...)
-		if err != nil {
-			return nil, err
+		out[i], err = s.one(ctx, conn, st)
+		if err != nil && outdated(conn, st, err) {
+			out[i], err = s.one(ctx, conn, st)
 		}
-		if out[i], err = oneValue(rows); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+func anyOutdated(conn *pgconn.PgConn, statements []Bound, err error) bool {
+	found := false
+	for _, st := range statements {
+		found = err != nil && outdated(conn, st, err) || found
+	}
+	return found
+}
+
+// one runs a statement and reads its value.
+func (s *Source) one(ctx context.Context, conn *pgconn.PgConn, st Bound) ([]byte, error) {
+	rows, err := s.send(ctx, conn, st)
+	if err != nil {
+		return nil, err
+	}
+	value := readValue(rows, st)
+	_, err = rows.Close()
+	return value, err
+}
+
+func (s *Source) batch(ctx context.Context, conn *pgconn.PgConn, statements []Bound) ([][]byte, error) {
+	batch := &pgconn.Batch{}
+	for _, st := range statements {
+		if s.pool.unprepared {
+			batch.ExecParams(st.SQL, st.Args, nil, nil, nil)
+			continue
+		}
+		prepared, err := statementsOf(conn).get(ctx, conn, st.SQL)
+		if err != nil {
+			return nil, err
+		}
+		batch.ExecStatement(prepared, st.Args, nil, nil)
+	}
+	results := conn.ExecBatch(ctx, batch)
+	out := make([][]byte, 0, len(statements))
+	for len(out) < len(statements) && results.NextResult() {
+		rows := results.ResultReader()
+		out = append(out, readValue(rows, statements[len(out)]))
+		if _, err := rows.Close(); err != nil {
+			break // Close tells
+		}
+	}
+	return out, results.Close()
+}
+
+// readValue copies the value of a statement: the first column of its only row,
+// where SQL NULL is JSON null, or its rows as JSON.
+func readValue(rows *pgconn.ResultReader, st Bound) []byte {
+	if st.Columns != nil {
+		return readRows(rows, st)
+	}
+	value := []byte("null")
+	if rows.NextRow() {
+		if raw := rows.Values()[0]; raw != nil {
+			value = append(make([]byte, 0, len(raw)), raw...)
+		}
+	}
+	return value
 }
 
 // acquire takes a connection of the pool. All of them being busy for long is an
@@ -117,17 +142,16 @@ func (s *Source) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, err
 }
 
-// oneValue copies the first column of the only row; SQL NULL is JSON null.
-func oneValue(rows pgx.Rows) ([]byte, error) {
-	defer rows.Close()
-	value := []byte("null")
-	if rows.Next() {
-		if raw := rows.RawValues()[0]; raw != nil {
-			value = append(make([]byte, 0, len(raw)), raw...)
+// readRows reads plain rows as a list of objects.
+func readRows(rows *pgconn.ResultReader, st Bound) []byte {
+	out := append(make([]byte, 0, 4096), '[')
+	for n := 0; rows.NextRow(); n++ {
+		if n > 0 {
+			out = append(out, ',')
 		}
+		out = rowjson.AppendRow(out, st.Columns, rows.Values())
 	}
-	rows.Close()
-	return value, rows.Err()
+	return append(out, ']')
 }
 
 // Keyed runs a statement that yields rows of an ordinal (from 1) and JSON, and
@@ -146,31 +170,41 @@ func (s *Source) keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
 		return nil, err
 	}
 	defer p.Release()
-	rows, err := p.Query(ctx, st.SQL, st.args()...)
+	conn := p.Conn().PgConn()
+	out, err := s.byOrdinal(ctx, conn, st, n)
+	if err != nil && outdated(conn, st, err) {
+		out, err = s.byOrdinal(ctx, conn, st, n)
+	}
+	return out, err
+}
+
+func (s *Source) byOrdinal(ctx context.Context, conn *pgconn.PgConn, st Bound, n int) ([][]byte, error) {
+	rows, err := s.send(ctx, conn, st)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	out := make([][]byte, n)
-	for rows.Next() {
-		var ordinal int64
-		var value []byte
-		if err := rows.Scan(&ordinal, &value); err != nil {
-			return nil, err
+	for rows.NextRow() {
+		ordinal, err := strconv.Atoi(string(rows.Values()[0]))
+		if err != nil || ordinal < 1 || ordinal > n {
+			_, _ = rows.Close()
+			return nil, fmt.Errorf("join answered ordinal %q of %d", rows.Values()[0], n)
 		}
-		if ordinal < 1 || ordinal > int64(n) {
-			return nil, fmt.Errorf("join answered ordinal %d of %d", ordinal, n)
-		}
+		value := rows.Values()[1]
 		if value == nil {
 			value = []byte("null")
 		}
-		out[ordinal-1] = value
+		out[ordinal-1] = bytes.Clone(value)
 	}
-	return out, rows.Err()
+	_, err = rows.Close()
+	return out, err
 }
 
-// Tx is a transaction on a source.
-type Tx struct{ tx pgx.Tx }
+// Tx is a transaction on a source, or a statement that is one by itself.
+type Tx struct {
+	source *Source
+	conn   *pgconn.PgConn
+}
 
 // Transaction runs f in one transaction: commit when f returns nil, else
 // rollback. The error of f comes back unchanged.
@@ -184,7 +218,7 @@ func (s *Source) Transaction(ctx context.Context, f func(context.Context, *Tx) e
 	}
 	defer p.Release()
 	defer rollback(tx)
-	if err := f(ctx, &Tx{tx}); err != nil {
+	if err := f(ctx, &Tx{s, p.Conn().PgConn()}); err != nil {
 		return err
 	}
 	return mapError(ctx, tx.Commit(ctx))
@@ -223,29 +257,73 @@ const (
 // Write runs a mutation's statement: JSON, and a verdict, which is true (Held),
 // false (Failed) or null (TooMany) in SQL.
 func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, verdict Verdict, err error) {
-	rows, err := t.tx.Query(ctx, st.SQL, st.Args...)
+	rows, err := t.source.send(ctx, t.conn, st)
 	if err != nil {
 		return nil, Failed, mapError(ctx, err)
 	}
-	defer rows.Close()
 	value = []byte("null")
-	if rows.Next() {
-		var held *bool
-		if err := rows.Scan(&value, &held); err != nil {
-			return nil, Failed, mapError(ctx, err)
-		}
-		if value == nil {
-			value = []byte("null")
+	if rows.NextRow() {
+		values := rows.Values()
+		if values[0] != nil {
+			value = bytes.Clone(values[0])
 		}
 		switch {
-		case held == nil:
+		case values[1] == nil:
 			verdict = TooMany
-		case !*held:
+		case string(values[1]) != "t":
 			verdict = Failed
 		}
 	}
-	rows.Close()
-	return value, verdict, mapError(ctx, rows.Err())
+	if _, err := rows.Close(); err != nil {
+		return nil, Failed, mapError(ctx, err)
+	}
+	return value, verdict, nil
+}
+
+// Alone runs a mutation's only statement, which Postgres undoes by itself when it
+// fails: no transaction is opened around it, and no verdict can undo it. A
+// connection that turns out dead before the statement ran is tried once more.
+func (s *Source) Alone(ctx context.Context, st Bound) ([]byte, error) {
+	value, ran, err := s.alone(ctx, st)
+	if !ran && s.lost(ctx, err) {
+		value, _, err = s.alone(ctx, st)
+	}
+	return value, mapError(ctx, err)
+}
+
+// alone tells with an error whether the statement may have had its effect.
+func (s *Source) alone(ctx context.Context, st Bound) (value []byte, ran bool, err error) {
+	p, err := s.acquire(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer p.Release()
+	conn := p.Conn().PgConn()
+	rows, err := s.send(ctx, conn, st)
+	if err != nil {
+		return nil, false, err
+	}
+	value = []byte("null")
+	if rows.NextRow() {
+		ran = true
+		if raw := rows.Values()[0]; raw != nil {
+			value = bytes.Clone(raw)
+		}
+	}
+	if _, err = rows.Close(); err == nil {
+		return value, true, nil
+	}
+	if outdated(conn, st, err) && !ran {
+		return s.alone(ctx, st)
+	}
+	return nil, ran || !unsent(err), err
+}
+
+// unsent reports an error before which a statement that yielded nothing can't have
+// run: it was not sent, or the server said goodbye instead of reading it.
+func unsent(err error) bool {
+	var pg *pgconn.PgError
+	return pgconn.SafeToRetry(err) || errors.As(err, &pg) && pg.Code == "57P01"
 }
 
 // Stat is what the pool of a source is doing.

@@ -1,0 +1,117 @@
+package source
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tenantry/services/engine/rowjson"
+)
+
+// Bound is a statement ready to run. An argument is Postgres's text form, or nil
+// for NULL.
+type Bound struct {
+	SQL  string
+	Args [][]byte
+	// Columns, when set, say that the statement yields plain rows, which are a list
+	// of objects, and how each column becomes JSON; else it yields one row with one
+	// JSON column.
+	Columns []rowjson.Column
+}
+
+// maxPrepared is the longest text, in bytes, that is kept as a prepared
+// statement: both ends keep hundreds of them for each connection.
+const maxPrepared = 32 << 10
+
+func (b Bound) large() bool { return len(b.SQL) > maxPrepared }
+
+// statementCapacity is how many prepared statements a connection keeps.
+const statementCapacity = 256
+
+// statements are the prepared statements of one connection, by text. They live
+// as long as it and are used by whoever holds it.
+type statements struct {
+	byText map[string]*list.Element // of *pgconn.StatementDescription
+	recent list.List                // the one that was used last is first
+	named  uint64
+}
+
+// preparations counts the statements that Postgres was asked to prepare.
+var preparations atomic.Uint64
+
+// Preparations is how many statements this process has had prepared.
+func Preparations() uint64 { return preparations.Load() }
+
+const statementsKey = "tenantry.statements"
+
+func statementsOf(conn *pgconn.PgConn) *statements {
+	data := conn.CustomData()
+	if kept, ok := data[statementsKey].(*statements); ok {
+		return kept
+	}
+	kept := &statements{byText: map[string]*list.Element{}}
+	data[statementsKey] = kept
+	return kept
+}
+
+// get finds a statement prepared, or prepares it.
+func (k *statements) get(ctx context.Context, conn *pgconn.PgConn, sql string) (*pgconn.StatementDescription, error) {
+	if found, ok := k.byText[sql]; ok {
+		k.recent.MoveToFront(found)
+		return found.Value.(*pgconn.StatementDescription), nil
+	}
+	if k.recent.Len() >= statementCapacity {
+		oldest := k.recent.Back().Value.(*pgconn.StatementDescription)
+		if err := conn.Deallocate(ctx, oldest.Name); err != nil {
+			return nil, err
+		}
+		k.forget(oldest.SQL)
+	}
+	k.named++
+	preparations.Add(1)
+	prepared, err := conn.Prepare(ctx, "tenantry_"+strconv.FormatUint(k.named, 36), sql, nil)
+	if err != nil {
+		return nil, err
+	}
+	k.byText[sql] = k.recent.PushFront(prepared)
+	return prepared, nil
+}
+
+func (k *statements) forget(sql string) {
+	if found, ok := k.byText[sql]; ok {
+		k.recent.Remove(found)
+		delete(k.byText, sql)
+	}
+}
+
+// send sends one statement; the reader must be closed before the connection is
+// used again.
+func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgconn.ResultReader, error) {
+	if s.pool.unprepared || st.large() {
+		return conn.ExecParams(ctx, st.SQL, st.Args, nil, nil, nil), nil
+	}
+	prepared, err := statementsOf(conn).get(ctx, conn, st.SQL)
+	if err != nil {
+		return nil, err
+	}
+	return conn.ExecStatement(ctx, prepared, st.Args, nil, nil), nil
+}
+
+// outdated reports that a prepared statement can't be used any more: a column
+// has another type now, or a pooler between lost it. The statement is forgotten.
+func outdated(conn *pgconn.PgConn, st Bound, err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "26000" && (pg.Code != "0A000" || pg.Routine != "RevalidateCachedQuery") {
+		return false
+	}
+	kept := statementsOf(conn)
+	if _, ok := kept.byText[st.SQL]; !ok {
+		return false
+	}
+	kept.forget(st.SQL)
+	return true
+}
