@@ -345,7 +345,7 @@ func refuse(old *metadata.Document, before store.ProjectState, now []model.Incon
 	}
 	var added []model.Inconsistency
 	for _, i := range now {
-		if !known[identity(i)] && !i.Ambiguous() {
+		if !known[identity(i)] && !i.Ambiguous() && !i.Kept {
 			added = append(added, i)
 		}
 	}

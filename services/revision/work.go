@@ -206,7 +206,7 @@ func (w *Work) Edit(ctx context.Context, edit func(*metadata.Document) (*metadat
 
 // added are the inconsistencies that count against the stage before.
 func (w *Work) added(before stage, whole bool) []model.Inconsistency {
-	now := w.Inconsistencies()
+	now := slices.DeleteFunc(slices.Clone(w.Inconsistencies()), func(i model.Inconsistency) bool { return i.Kept })
 	if len(now) == 0 || whole {
 		return now
 	}
@@ -218,7 +218,7 @@ func (w *Work) added(before stage, whole bool) []model.Inconsistency {
 	for _, i := range before.resolved.inconsistent {
 		known[identity(i)] = true
 	}
-	return slices.DeleteFunc(slices.Clone(now), func(i model.Inconsistency) bool { return known[identity(i)] || i.Ambiguous() })
+	return slices.DeleteFunc(now, func(i model.Inconsistency) bool { return known[identity(i)] || i.Ambiguous() })
 }
 
 // Attempt runs f and, when it fails, leaves the work as it was before. SQL that

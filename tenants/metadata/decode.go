@@ -72,7 +72,7 @@ type legacyDocument struct {
 	Allowlist        []AllowlistEntry     `json:"allowlist,omitempty"`
 	RESTEndpoints    []RESTEndpoint       `json:"rest_endpoints,omitempty"`
 	InheritedRoles   []InheritedRole      `json:"inherited_roles,omitempty"`
-	CronTriggers     []json.RawMessage    `json:"cron_triggers,omitempty"`
+	CronTriggers     []CronTrigger        `json:"cron_triggers,omitempty"`
 	APILimits        *APILimits           `json:"api_limits,omitempty"`
 	Introspection    *IntrospectionSwitch `json:"graphql_schema_introspection,omitempty"`
 }

@@ -21,7 +21,7 @@ type Document struct {
 	Allowlist        []AllowlistEntry     `json:"allowlist,omitempty"`
 	RESTEndpoints    []RESTEndpoint       `json:"rest_endpoints,omitempty"`
 	InheritedRoles   []InheritedRole      `json:"inherited_roles,omitempty"`
-	CronTriggers     []json.RawMessage    `json:"cron_triggers,omitempty"`
+	CronTriggers     []CronTrigger        `json:"cron_triggers,omitempty"`
 	APILimits        *APILimits           `json:"api_limits,omitempty"`
 	Introspection    *IntrospectionSwitch `json:"graphql_schema_introspection,omitempty"`
 	Network          json.RawMessage      `json:"network,omitempty"`
@@ -86,7 +86,7 @@ type Table struct {
 	InsertPermissions   []InsertPermission  `json:"insert_permissions,omitempty"`
 	UpdatePermissions   []UpdatePermission  `json:"update_permissions,omitempty"`
 	DeletePermissions   []DeletePermission  `json:"delete_permissions,omitempty"`
-	EventTriggers       []json.RawMessage   `json:"event_triggers,omitempty"`
+	EventTriggers       []EventTrigger      `json:"event_triggers,omitempty"`
 	ApolloFederation    json.RawMessage     `json:"apollo_federation_config,omitempty"`
 }
 

@@ -70,9 +70,10 @@ func (d *Document) Table(source string, name TableName) (*Table, bool) {
 	return t, err == nil
 }
 
-// Clear leaves the sources, without tables, and nothing else.
+// Clear leaves the source default, without tables, and nothing else.
 func Clear(doc *Document) *Document {
 	c := &Document{Version: 3, Sources: doc.Clone().Sources}
+	c.Sources = slices.DeleteFunc(c.Sources, func(s Source) bool { return s.Name != DefaultSource })
 	for i := range c.Sources {
 		s := &c.Sources[i]
 		s.Tables, s.Functions, s.NativeQueries, s.LogicalModels = []Table{}, nil, nil, nil

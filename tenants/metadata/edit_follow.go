@@ -87,6 +87,7 @@ type dependents struct {
 	permissions   map[permissionKey]bool
 	relationships map[fieldKey]bool
 	computed      map[fieldKey]bool
+	triggers      map[fieldKey]bool
 	types         []string // relationships of custom types, as messages name them
 	dropTypes     func()
 }
@@ -102,7 +103,7 @@ type fieldKey struct {
 }
 
 func newDependents() *dependents {
-	return &dependents{permissions: map[permissionKey]bool{}, relationships: map[fieldKey]bool{}, computed: map[fieldKey]bool{}}
+	return &dependents{permissions: map[permissionKey]bool{}, relationships: map[fieldKey]bool{}, computed: map[fieldKey]bool{}, triggers: map[fieldKey]bool{}}
 }
 
 func (g *dependents) names(source string) []string {
@@ -115,6 +116,9 @@ func (g *dependents) names(source string) []string {
 	}
 	for k := range g.computed {
 		names = append(names, fmt.Sprintf("computed field %s.%s in source %q", k.table, k.name, source))
+	}
+	for k := range g.triggers {
+		names = append(names, fmt.Sprintf("event-trigger %s.%s in source %q", k.table, k.name, source))
 	}
 	names = append(names, g.types...)
 	slices.Sort(names)
@@ -129,6 +133,7 @@ func (g *dependents) drop(s *Source) {
 		t.ObjectRelationships = slices.DeleteFunc(t.ObjectRelationships, gone)
 		t.ArrayRelationships = slices.DeleteFunc(t.ArrayRelationships, gone)
 		t.ComputedFields = slices.DeleteFunc(t.ComputedFields, func(c ComputedField) bool { return g.computed[fieldKey{t.Table, c.Name}] })
+		t.EventTriggers = slices.DeleteFunc(t.EventTriggers, func(e EventTrigger) bool { return g.triggers[fieldKey{t.Table, e.Name}] })
 	}
 	if g.dropTypes != nil {
 		g.dropTypes()
@@ -244,6 +249,7 @@ func (f *following) dropped() *dependents {
 		func(table TableName, name string) bool { return on.relationships[fieldKey{table, name}] },
 		func(table TableName) bool { return tables[table] })
 	f.typesOn(on, tables, columns)
+	f.triggersOn(on, columns)
 	for _, fn := range f.Functions {
 		if fn.Dropped || fn.Remade {
 			f.computedOn(on, fn.Name)
@@ -253,6 +259,7 @@ func (f *following) dropped() *dependents {
 	maps.DeleteFunc(on.permissions, func(k permissionKey, _ bool) bool { return tables[k.table] })
 	maps.DeleteFunc(on.relationships, func(k fieldKey, _ bool) bool { return tables[k.table] })
 	maps.DeleteFunc(on.computed, func(k fieldKey, _ bool) bool { return tables[k.table] })
+	maps.DeleteFunc(on.triggers, func(k fieldKey, _ bool) bool { return tables[k.table] })
 	f.forget(tables, columns)
 	return on
 }
@@ -320,6 +327,20 @@ func (f *following) typesOn(on *dependents, tables map[TableName]bool, columns m
 		for i := range f.document.CustomTypes.Objects {
 			o := &f.document.CustomTypes.Objects[i]
 			o.Relationships = slices.DeleteFunc(o.Relationships, hit)
+		}
+	}
+}
+
+// triggersOn collects the event triggers that name a column.
+func (f *following) triggersOn(on *dependents, columns map[fieldKey]bool) {
+	for i := range f.source.Tables {
+		t := &f.source.Tables[i]
+		for _, e := range t.EventTriggers {
+			for _, op := range e.Definition.Listened() {
+				if slices.ContainsFunc(op.ColumnNames(), func(name string) bool { return columns[fieldKey{t.Table, name}] }) {
+					on.triggers[fieldKey{t.Table, e.Name}] = true
+				}
+			}
 		}
 	}
 }

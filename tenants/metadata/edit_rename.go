@@ -47,6 +47,15 @@ func (f *following) rename() {
 				n.using(&list[j].Using, t.Table)
 			}
 		}
+		for _, e := range t.EventTriggers {
+			for _, op := range e.Definition.Listened() {
+				for _, c := range op.lists() {
+					for j, name := range c.List {
+						c.List[j] = n.column(t.Table, name)
+					}
+				}
+			}
+		}
 	}
 	for i := range f.source.Tables {
 		f.source.Tables[i].Table = n.table(f.source.Tables[i].Table)

@@ -33,7 +33,10 @@ func (d *Document) canonical() {
 		d.Sources[i].canonical()
 	}
 	d.RemoteSchemas = sortRaw(d.RemoteSchemas)
-	d.CronTriggers = sortRaw(d.CronTriggers)
+	by(d.CronTriggers, func(t CronTrigger) string { return t.Name })
+	for i := range d.CronTriggers {
+		d.CronTriggers[i].canonical()
+	}
 	by(d.Actions, func(a Action) string { return a.Name })
 	for i := range d.Actions {
 		d.Actions[i].canonical()
@@ -101,7 +104,11 @@ func (t *Table) canonical() {
 			}
 		}
 	}
-	t.RemoteRelationships, t.EventTriggers = sortRaw(t.RemoteRelationships), sortRaw(t.EventTriggers)
+	t.RemoteRelationships = sortRaw(t.RemoteRelationships)
+	by(t.EventTriggers, func(e EventTrigger) string { return e.Name })
+	for i := range t.EventTriggers {
+		t.EventTriggers[i].canonical()
+	}
 	by(t.ComputedFields, func(f ComputedField) string { return f.Name })
 	by(t.SelectPermissions, func(p SelectPermission) string { return p.Role })
 	by(t.InsertPermissions, func(p InsertPermission) string { return p.Role })

@@ -19,11 +19,12 @@ func (d *Document) validate() []Problem {
 		s, at := &d.Sources[i], fmt.Sprintf("$.sources[%d]", i)
 		sources.add(at+".name", s.Name)
 		c.customization(s.Customization, at+".customization")
-		tables := unique{c: c, what: "table"}
+		tables, triggers := unique{c: c, what: "table"}, unique{c: c, what: "event trigger"}
 		for j := range s.Tables {
 			path := fmt.Sprintf("%s.tables[%d]", at, j)
 			tables.add(path+".table", s.Tables[j].Table.String())
 			c.table(&s.Tables[j], path)
+			c.eventTriggers(s.Tables[j].EventTriggers, &triggers, path+".event_triggers")
 		}
 		c.functions(s.Functions, at+".functions")
 		c.nativeQueries(s.NativeQueries, at+".native_queries")
@@ -41,6 +42,7 @@ func (d *Document) validate() []Problem {
 	}
 	c.collections(d)
 	c.inherited(d.InheritedRoles)
+	c.cronTriggers(d.CronTriggers, "$.cron_triggers")
 	c.limits(d.APILimits, "$.api_limits")
 	return c.problems
 }

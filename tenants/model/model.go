@@ -257,6 +257,9 @@ type Inconsistency struct {
 	// Entity is what an inherited role lacks because its members disagree.
 	Entity any    `json:"entity,omitempty"`
 	Reason string `json:"reason"`
+	// Kept is true for what this version keeps for others to see and does not
+	// serve: it forbids no change.
+	Kept bool `json:"-"`
 	// Pointer is its place in the document, as $.sources[0].tables[1]…
 	Pointer string `json:"-"`
 }

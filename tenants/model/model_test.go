@@ -130,8 +130,16 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			want: []string{`table|table billing.gone in source default|$.sources[0].tables[1]|Inconsistent object: no such table/view exists in source: "billing.gone"`},
 		},
 		"a table whose name is no GraphQL name": {
-			tables: orders + `,{"table":"users address"}`, served: 1,
-			want: []string{`table|table users address in source default|$.sources[0].tables[1]|give it a custom_name`},
+			tables: `{"table":"orders","object_relationships":[{"name":"a","using":{"manual_configuration":{"remote_table":"users address","column_mapping":{"id":"id"}}}}]},{"table":"users address"}`, served: 1,
+			want: []string{`object_relation|object_relation a in table orders in source default|$.sources[0].tables[0].object_relationships[0]|Inconsistent object: table "users address" is not tracked`},
+		},
+		"a custom name that is no GraphQL name": {
+			tables: orders + `,{"table":"customer","configuration":{"custom_name":"a b"}}`, served: 1,
+			want: []string{`table|table customer in source default|$.sources[0].tables[1]|the custom name "a b"`},
+		},
+		"an event trigger on a column that is not there": {
+			tables: `{"table":"orders","event_triggers":[{"name":"e","definition":{"insert":{"columns":"*"},"update":{"columns":["nope"]}},"webhook":"http://w"}]}`, served: 1,
+			want: []string{`event_trigger|event_trigger e in table orders in source default|$.sources[0].tables[0].event_triggers[0]|in event trigger "e": column "nope" of update does not exist in table "orders"`},
 		},
 		"a custom root field that another table has": {
 			tables: orders + `,{"table":"customer","configuration":{"custom_root_fields":{"select_by_pk":"orders"}}}`, served: 1,
@@ -215,8 +223,8 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			},
 		},
 		"everything that this version does not serve": {
-			tables: `{"table":"orders","event_triggers":[{"name":"e"}],"remote_relationships":[{"name":"r"}]}`,
-			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct"}],` +
+			tables: `{"table":"orders","event_triggers":[{"name":"e","definition":{"enable_manual":true},"webhook":"http://w"}],"remote_relationships":[{"name":"r"}]}`,
+			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct","webhook":"http://w","schedule":"* * * * *","include_in_metadata":true}],` +
 				action(`"kind":"asynchronous","output_type":"Int"`),
 			served: 1,
 			want: []string{

@@ -145,7 +145,7 @@ func (n *Naming) Root(root string) string {
 		return root
 	}
 	suffix := map[string]string{QueryRoot: "_query", MutationRoot: "_mutation_frontend", SubscriptionRoot: "_subscription"}[root]
-	return n.Shared(n.Namespace + suffix)
+	return n.typeName(n.Shared(n.Namespace + suffix))
 }
 
 // claimNamespaces takes the fields and types that hold other sources' fields. A

@@ -29,8 +29,9 @@ func (r *resolver) relationships(t *Table) {
 			if err != nil {
 				refused := relationshipInconsistency(t, doc, list.kind, fmt.Sprintf("%s.%s[%d]", t.Pointer, list.key, i), err.Error())
 				var conflict columnConflict
-				if errors.As(err, &conflict) {
-					refused.Reason = reasonPrefix + conflict.Error()
+				var without leftOut
+				if errors.As(err, &conflict) || errors.As(err, &without) {
+					refused.Reason = reasonPrefix + err.Error()
 				}
 				r.report(refused)
 				continue
@@ -85,6 +86,12 @@ func (c columnConflict) Error() string {
 	return "field definition conflicts with postgres column"
 }
 
+// leftOut says that a relationship leads to a table of the database that is
+// tracked, but is left out.
+type leftOut struct{ table catalog.Name }
+
+func (l leftOut) Error() string { return fmt.Sprintf("table %q is not tracked", ShortName(l.table)) }
+
 // free checks that no field of the table has the name yet.
 func (t *Table) free(name string, array bool) error {
 	fields := []string{name}
@@ -115,6 +122,9 @@ func (r *resolver) target(source string, name metadata.TableName) (*Table, error
 		return nil, fmt.Errorf("source %q does not exist", source)
 	}
 	if _, ok := c.Table(at); ok {
+		if _, tracked := r.model.Metadata.Table(source, name); tracked {
+			return nil, leftOut{at}
+		}
 		return nil, fmt.Errorf("table %q is not tracked in source: %s", ShortName(at), source)
 	}
 	return nil, fmt.Errorf("table %q does not exist in source: %s", ShortName(at), source)

@@ -37,6 +37,7 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, optio
 	}
 	for _, t := range r.model.Tables {
 		r.computedFields(t)
+		r.eventTriggers(t)
 	}
 	r.functions()
 	r.logicalModels()
@@ -68,6 +69,12 @@ type resolver struct {
 
 func (r *resolver) report(i Inconsistency) {
 	r.model.Inconsistencies = append(r.model.Inconsistencies, i)
+}
+
+// warn tells of what the database has and GraphQL can't show.
+func (r *resolver) warn(i Inconsistency) {
+	i.Reason = strings.TrimPrefix(i.Reason, reasonPrefix)
+	r.model.Warnings = append(r.model.Warnings, i)
 }
 
 func (r *resolver) source(at int) {
@@ -121,9 +128,14 @@ func (r *resolver) table(source string, naming *Naming, c *catalog.Catalog, stor
 		t.Comment = *configuration.Comment
 	}
 	base, rootBase := naming.baseNames(name, configuration)
-	if !usableName(base) {
-		fail(fmt.Sprintf("the table %q can't be shown: %q is not a valid GraphQL name; give it a custom_name",
-			ShortName(name), base))
+	switch {
+	case usableName(base):
+	case configuration.CustomName != "":
+		fail(fmt.Sprintf("the custom name %q of the table %q is not a valid GraphQL name", base, ShortName(name)))
+		return
+	default: // it may be tracked, so that a name can be given later
+		r.warn(t.inconsistency(pointer, fmt.Sprintf("the table %q is left out: %q is not a valid GraphQL name; give it a custom_name",
+			ShortName(name), base)))
 		return
 	}
 	t.Base = base
@@ -154,10 +166,8 @@ func (r *resolver) columns(c *catalog.Catalog, t *Table, configuration *metadata
 		other, taken := t.columns[name]
 		switch {
 		case !usableName(name) && !custom:
-			w := t.inconsistency(t.Pointer, fmt.Sprintf("the column %q of the table %q is left out: not a valid GraphQL name",
-				name, ShortName(t.Name)))
-			w.Reason = strings.TrimPrefix(w.Reason, reasonPrefix)
-			r.model.Warnings = append(r.model.Warnings, w)
+			r.warn(t.inconsistency(t.Pointer, fmt.Sprintf("the column %q of the table %q is left out: not a valid GraphQL name",
+				name, ShortName(t.Name))))
 			continue
 		case !usableName(name):
 			r.report(t.inconsistency(t.Pointer+".configuration", fmt.Sprintf("the custom name %q of the column %q is not a valid GraphQL name",

@@ -18,7 +18,13 @@ func (r *resolver) reportUnsupported() {
 		}
 	}
 	list("remote_schema", "remote schemas", "$.remote_schemas", doc.RemoteSchemas)
-	list("cron_trigger", "cron triggers", "$.cron_triggers", doc.CronTriggers)
+	for i := range doc.CronTriggers {
+		t := &doc.CronTriggers[i]
+		r.report(Inconsistency{
+			Type: "cron_trigger", Name: "cron_trigger " + t.Name, Definition: t, Reason: NotSupported("cron triggers"),
+			Pointer: fmt.Sprintf("$.cron_triggers[%d]", i), Kept: true,
+		})
+	}
 	r.setting("network", "network settings", "$.network", doc.Network)
 	r.setting("metrics_config", "metrics settings", "$.metrics_config", doc.MetricsConfig)
 	r.setting("opentelemetry", "OpenTelemetry settings", "$.opentelemetry", doc.OpenTelemetry)
@@ -38,19 +44,11 @@ func (r *resolver) reportUnsupported() {
 
 func (r *resolver) unsupportedOfTable(source string, t *metadata.Table, pointer string) {
 	suffix := fmt.Sprintf(" in table %s in source %s", t.Table, source)
-	for _, list := range []struct {
-		kind, what, key string
-		objects         []json.RawMessage
-	}{
-		{"remote_relationship", "remote relationships", "remote_relationships", t.RemoteRelationships},
-		{"event_trigger", "event triggers", "event_triggers", t.EventTriggers},
-	} {
-		for i, object := range list.objects {
-			r.report(Inconsistency{
-				Type: list.kind, Name: list.kind + " " + nameOf(object) + suffix, Definition: object,
-				Reason: NotSupported(list.what), Pointer: fmt.Sprintf("%s.%s[%d]", pointer, list.key, i),
-			})
-		}
+	for i, object := range t.RemoteRelationships {
+		r.report(Inconsistency{
+			Type: "remote_relationship", Name: "remote_relationship " + nameOf(object) + suffix, Definition: object,
+			Reason: NotSupported("remote relationships"), Pointer: fmt.Sprintf("%s.remote_relationships[%d]", pointer, i),
+		})
 	}
 	if !empty(t.ApolloFederation) {
 		r.report(Inconsistency{

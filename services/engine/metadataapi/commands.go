@@ -100,6 +100,12 @@ func init() { // literals would refer to themselves through bulk
 		"drop_action_permission":   step(metadata.DropActionPermission, nil),
 		"set_custom_types":         step(metadata.SetCustomTypes, func(metadata.CustomTypes) string { return "custom_types" }),
 
+		"create_event_trigger": {run: createEventTrigger}, "delete_event_trigger": step(metadata.DeleteEventTrigger, nil),
+		"create_cron_trigger": {run: createCronTrigger}, "get_cron_triggers": {run: getCronTriggers, reads: true},
+		"delete_cron_trigger": step(func(doc *metadata.Document, a nameArgs) (*metadata.Document, error) {
+			return metadata.DeleteCronTrigger(doc, a.Name)
+		}, nil),
+
 		"create_query_collection":                 step(metadata.CreateQueryCollection, nil),
 		"rename_query_collection":                 step(metadata.RenameQueryCollection, nil),
 		"drop_query_collection":                   step(metadata.DropQueryCollection, nil),
@@ -129,6 +135,10 @@ func init() { // literals would refer to themselves through bulk
 	}
 }
 
+type nameArgs struct {
+	Name string `json:"name"`
+}
+
 type collectionArgs struct {
 	Collection string `json:"collection"`
 }
@@ -137,7 +147,7 @@ type collectionArgs struct {
 // and what it is about.
 func unsupported(name string) (what string, ok bool) {
 	for _, of := range []struct{ part, what string }{
-		{"event", "event triggers"}, {"cron_trigger", "cron triggers"}, {"remote_schema", "remote schemas"},
+		{"scheduled_event", "scheduled events"}, {"event", "event triggers"}, {"cron_trigger", "cron triggers"}, {"remote_schema", "remote schemas"},
 		{"remote_relationship", "remote relationships"},
 		{"connection_template", "connection templates"}, {"tls_allowlist", "TLS allow-lists"}, {"opentelemetry", "OpenTelemetry settings"},
 		{"metrics_config", "metrics settings"},

@@ -134,7 +134,7 @@ func TestCommandsThatAreRefused(t *testing.T) {
 	p := library(t)
 	before, version := p.export()
 	p.fails("random", `{}`, errcode.ParseFailed, "$.type", "random")
-	p.fails("create_cron_trigger", `{}`, errcode.NotSupported, "$.type", "cron triggers")
+	p.fails("create_scheduled_event", `{}`, errcode.NotSupported, "$.type", "scheduled events")
 	p.fails("select", `{}`, errcode.NotSupported, "$.type", "JSON data language")
 	p.fails("create_query_collection", `{"name": "", "definition": {"queries": []}}`, errcode.ParseFailed, "$.name", "empty string not allowed")
 	p.fails("untrack_table", `{"table": "author", "casc": true}`, errcode.ParseFailed, "$.casc", "unknown key")

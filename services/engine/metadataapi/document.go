@@ -14,7 +14,7 @@ import (
 
 // exportMetadata answers the bare document, or with its version (version 2).
 func exportMetadata(_ context.Context, c call) (any, error) {
-	text, err := metadata.Encode(c.work.Document())
+	text, err := metadata.Encode(metadata.Exported(c.work.Document()))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,9 @@ func replaceMetadata(ctx context.Context, c call) (any, error) {
 	if err := c.work.Read(ctx, true); err != nil {
 		return nil, err
 	}
-	err = c.work.Edit(ctx, func(*metadata.Document) (*metadata.Document, error) { return doc, nil },
+	err = c.work.Edit(ctx, func(before *metadata.Document) (*metadata.Document, error) {
+		return metadata.WithUnexported(doc, before), nil
+	},
 		revision.Judge{Whole: true, Allow: args.AllowInconsistent})
 	if err != nil {
 		return nil, err

@@ -10,8 +10,8 @@ import (
 	"tenantry/tenants/model"
 )
 
-// trackTable also takes a bare table name as its arguments: the first form of
-// the command, which setups of the dialect still use.
+// trackTable also takes a bare table name as its arguments, and the schema beside
+// the name: the first forms of the command, which setups of the dialect still use.
 func trackTable(ctx context.Context, c call) (any, error) {
 	args, err := trackArgs(c)
 	if err != nil {
@@ -27,11 +27,39 @@ func (c call) track(ctx context.Context, args metadata.TrackTableArgs) error {
 }
 
 func trackArgs(c call) (metadata.TrackTableArgs, error) {
-	if has(c.Args, "table") || !has(c.Args, "name") && c.Args[0] == '{' {
-		return decodeArgs[metadata.TrackTableArgs](c)
+	return tableArgs(c, func(name metadata.TableName) metadata.TrackTableArgs { return metadata.TrackTableArgs{Table: name} })
+}
+
+// tableArgs are the arguments of a command about a table: {table, …}, with the
+// schema inside of table or beside it, or a bare name.
+func tableArgs[A any](c call, bare func(metadata.TableName) A) (A, error) {
+	if !has(c.Args, "table") && (has(c.Args, "name") || c.Args[0] != '{') {
+		name, err := decodeArgs[metadata.TableName](c)
+		return bare(name), err
 	}
-	name, err := decodeArgs[metadata.TableName](c)
-	return metadata.TrackTableArgs{Table: name}, err
+	args, err := joined(c.Args, "table")
+	if err != nil {
+		var none A
+		return none, err
+	}
+	c.Args = args
+	return decodeArgs[A](c)
+}
+
+// joined moves the schema from beside a name to where it belongs. A name that
+// holds its schema is left alone.
+func joined(args json.RawMessage, key string) (json.RawMessage, error) {
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(args, &keys) != nil || keys["schema"] == nil || len(keys[key]) == 0 || keys[key][0] != '"' {
+		return args, nil
+	}
+	name, err := json.Marshal(map[string]json.RawMessage{"name": keys[key], "schema": keys["schema"]})
+	if err != nil {
+		return nil, err
+	}
+	keys[key] = name
+	delete(keys, "schema")
+	return json.Marshal(keys)
 }
 
 // has reports whether arguments are an object with a key.
@@ -46,7 +74,7 @@ func has(args json.RawMessage, key string) bool {
 
 // untrackTable needs the model, which knows where a foreign key leads.
 func untrackTable(ctx context.Context, c call) (any, error) {
-	args, err := decodeArgs[metadata.UntrackTableArgs](c)
+	args, err := tableArgs(c, func(name metadata.TableName) metadata.UntrackTableArgs { return metadata.UntrackTableArgs{Table: name} })
 	if err != nil {
 		return nil, err
 	}
