@@ -69,7 +69,7 @@ conformance: build ## run a conformance kit against a fresh project: KIT=folder 
 	@[ -n "$(KIT)" ] || { echo "make conformance KIT=<folder with run.py>"; exit 2; }
 	ops/checks/conformance "$(KIT)" $(ARGS)
 
-# What bench runs with: Q=Q1,Q3 names queries, ARGS are flags of ops/bench.
+# Q=Q1,Q3 names queries, ARGS are flags of ops/bench.
 BENCH = bin/bench $(1) $(if $(Q),-q $(Q)) $(ARGS)
 
 .PHONY: bench-build
@@ -78,12 +78,16 @@ bench-build: build
 	go build -trimpath -o bin/bench ./ops/bench
 
 .PHONY: bench
-bench: bench-build ## measure beside a hand-written floor; Q=Q1,Q3 for a part, ARGS="-window 1s -pairs 5"
-	$(call BENCH,run)
+bench: bench-build ## measure beside a hand-written floor; Q=Q1,Q3 for a part, ARGS=-check to fail below the targets
+	$(call BENCH,run -document ops/docs/performance.md)
 
 .PHONY: bench-smoke
 bench-smoke: bench-build ## a small form of bench that proves that it works
 	$(call BENCH,smoke)
+
+.PHONY: bench-peers
+bench-peers: bench-build ## measure beside PostGraphile; needs npm
+	$(call BENCH,peers)
 
 .PHONY: profile
 profile: bench-build ## CPU and allocation profiles of a query under load: make profile Q=Q1

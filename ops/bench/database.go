@@ -63,6 +63,18 @@ func (d *database) url(name string) string { return d.server.URL(name) }
 
 func (d *database) cpu() (time.Duration, error) { return cpuOfFamily(d.server.Pid()) }
 
+// version of Postgres, as it says itself.
+func (d *database) version(ctx context.Context) (string, error) {
+	conn, err := pgx.Connect(ctx, d.url("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var version string
+	err = conn.QueryRow(ctx, "SHOW server_version").Scan(&version)
+	return version, err
+}
+
 func (d *database) prepare(ctx context.Context, scale int, say func(string, ...any)) error {
 	text := scaled(dataset, scale)
 	template := fmt.Sprintf("dataset_%x", sha256.Sum256([]byte(text)))[:24]

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -185,36 +183,4 @@ func (c *connection) receive() (done bool, err error) {
 	}
 	c.busy = false
 	return true, nil
-}
-
-var (
-	headerEnd     = []byte("\r\n\r\n")
-	statusOK      = []byte("HTTP/1.1 200 ")
-	contentLength = []byte("\r\nContent-Length: ")
-	errorsMember  = []byte(`{"errors"`)
-)
-
-// responseSize is the length of a response with its header, or 0 while the
-// header is not whole.
-func responseSize(input []byte) (int, error) {
-	end := bytes.Index(input, headerEnd)
-	if end < 0 {
-		return 0, nil
-	}
-	header := input[:end+2]
-	body := input[end+len(headerEnd):]
-	if !bytes.HasPrefix(header, statusOK) || bytes.HasPrefix(body, errorsMember) {
-		return 0, fmt.Errorf("answered %.600s", input)
-	}
-	at := bytes.Index(header, contentLength)
-	if at < 0 {
-		return 0, fmt.Errorf("a response without Content-Length: %.600s", header)
-	}
-	digits := header[at+len(contentLength):]
-	digits = digits[:bytes.IndexByte(digits, '\r')]
-	length, err := strconv.Atoi(string(digits))
-	if err != nil {
-		return 0, fmt.Errorf("Content-Length is no number: %.600s", header)
-	}
-	return end + len(headerEnd) + length, nil
 }

@@ -20,7 +20,7 @@ import (
 
 // options are the flags of a run.
 type options struct {
-	command    string        // run, smoke or profile
+	command    string        // run, smoke, peers or profile
 	binary     string        // the built program
 	floor      string        // the built floor
 	cache      string        // folder of what is kept between runs: the loaded data set
@@ -35,6 +35,7 @@ type options struct {
 	scale      int           // divides the data set's sizes
 	check      bool          // exit 1 when a target is missed
 	force      bool          // measure although the floor is refused
+	document   string        // page that keeps the table of a whole run; empty: none
 	profileDir string        // folder for profiles
 }
 
@@ -89,7 +90,8 @@ func readOptions(args []string) (options, error) {
 	flags.IntVar(&o.ids, "ids", 512, "prepared requests for each query")
 	flags.IntVar(&o.compare, "compare", 256, "bodies compared for each query")
 	flags.BoolVar(&o.check, "check", false, "exit with 1 when a target is missed")
-	flags.BoolVar(&o.force, "force", false, "measure although the floor is refused; it proves nothing")
+	flags.BoolVar(&o.force, "force", false, "measure although the floor is refused; its table is not kept")
+	flags.StringVar(&o.document, "document", "", "page to keep the table of a whole run in, with a picture beside it")
 	flags.StringVar(&o.profileDir, "profiles", filepath.Join(os.TempDir(), "tenantry-profiles"), "folder for profiles")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -99,12 +101,12 @@ func readOptions(args []string) (options, error) {
 	}
 	o.scale = 1
 	switch o.command {
-	case "run", "profile":
+	case "run", "peers", "profile":
 	case "smoke":
 		// Proves that everything still works; measures nothing worth quoting.
 		o.window, o.settle, o.pairs, o.compare, o.scale, o.force = 200*time.Millisecond, 50*time.Millisecond, 2, 40, 50, true
 	default:
-		return o, fmt.Errorf("unknown command %q: expected run, smoke or profile", o.command)
+		return o, fmt.Errorf("unknown command %q: expected run, smoke, peers or profile", o.command)
 	}
 	var err error
 	if o.only, err = chooseQueries(*only); err != nil {

@@ -35,8 +35,11 @@ func measure(ctx context.Context, o options) error {
 	if err := b.start(ctx, folder); err != nil {
 		return err
 	}
-	if o.command == "profile" {
+	switch o.command {
+	case "profile":
 		return b.profiles(ctx)
+	case "peers":
+		return b.peers(ctx)
 	}
 	return b.run(ctx)
 }
