@@ -294,31 +294,20 @@ func (p *connectionPage) cursor(row *scope) {
 
 // members writes the object of the keys' values below depth names.
 func (p *connectionPage) members(keys []plan.CursorKey, depth int, row *scope) {
-	w := p.w
-	w.text("json_build_object(")
-	var done []string
+	var names []string
 	for _, key := range keys {
-		name := key.Name[depth]
-		if slices.Contains(done, name) {
-			continue
+		if !slices.Contains(names, key.Name[depth]) {
+			names = append(names, key.Name[depth])
 		}
-		w.comma(len(done))
-		done = append(done, name)
-		w.constant(name)
-		w.text(", ")
-		if len(key.Name) == depth+1 {
-			w.orderKey(key.Path, key.Order, row)
-			continue
-		}
-		var below []plan.CursorKey
-		for _, other := range keys {
-			if len(other.Name) > depth+1 && other.Name[depth] == name {
-				below = append(below, other)
-			}
-		}
-		p.members(below, depth+1, row)
 	}
-	w.text(")")
+	p.w.object(len(names), func(i int) string { return names[i] }, func(i int) {
+		below := slices.DeleteFunc(slices.Clone(keys), func(key plan.CursorKey) bool { return key.Name[depth] != names[i] })
+		if first := below[0]; len(first.Name) == depth+1 {
+			p.w.orderKey(first.Path, first.Order, row)
+			return
+		}
+		p.members(slices.DeleteFunc(below, func(key plan.CursorKey) bool { return len(key.Name) == depth+1 }), depth+1, row)
+	})
 }
 
 // nodeID writes the global id of a row.

@@ -214,22 +214,16 @@ func (w *writer) answer(r plan.Returning) {
 	if r.One {
 		w.written(r.Members[0].Rows, plan.Object)
 	} else {
-		w.text("json_build_object(")
-		for i, m := range r.Members {
-			w.comma(i)
-			w.literal(m.Key)
-			w.text(", ")
-			switch {
+		w.object(len(r.Members), func(i int) string { return r.Members[i].Key }, func(i int) {
+			switch m := r.Members[i]; {
 			case m.AffectedRows:
 				w.affected()
 			case m.Text != nil:
-				w.literal(*m.Text)
-				w.text("::text")
+				w.constant(*m.Text)
 			default:
 				w.written(m.Rows, plan.List)
 			}
-		}
-		w.text(")")
+		})
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // keep their digits, json stays JSON, lists for array types become array
 // literals. nil has no text: callers bind NULL.
 func Text(value any, t catalog.TypeRef) (string, error) {
-	if IsJSON(t) && !t.Array() {
+	if IsJSON(t) {
 		return jsonText(value)
 	}
 	if t.Array() {
@@ -51,7 +51,7 @@ func Text(value any, t catalog.TypeRef) (string, error) {
 
 // IsJSON reports whether a value of the type is JSON text.
 func IsJSON(t catalog.TypeRef) bool {
-	return t.Schema == "pg_catalog" && (t.Name == "json" || t.Name == "jsonb")
+	return !t.Array() && t.Schema == "pg_catalog" && (t.Name == "json" || t.Name == "jsonb")
 }
 
 func jsonText(value any) (string, error) {
