@@ -121,6 +121,10 @@ type Type struct {
 	Kind TypeKind `json:"kind"`
 	// Category is pg_type.typcategory: "N" numeric, "S" string, "D" date/time, …
 	Category string `json:"category"`
+	// NoEquality is true for a type whose values Postgres can't tell apart (json),
+	// NoOrder for one whose values have no order.
+	NoEquality bool `json:"no_equality,omitempty"`
+	NoOrder    bool `json:"no_order,omitempty"`
 	// Values of an enum, in order.
 	Values []string `json:"values,omitempty"`
 	// Base is the type under a domain.

@@ -142,6 +142,8 @@ type Column struct {
 	Base catalog.TypeRef
 	// Category is pg_type.typcategory of Base's element: "N" numeric, "S" string.
 	Category string
+	// NoEquality and NoOrder say what Postgres can't do with values of Base's element.
+	NoEquality, NoOrder bool
 	catalog.Column
 }
 

@@ -192,7 +192,8 @@ func (r *resolver) columns(c *catalog.Catalog, t *Table, configuration *metadata
 
 func resolveColumn(c *catalog.Catalog, stored *catalog.Column) *Column {
 	column := &Column{Column: *stored, Comment: stored.Comment, Scalar: ScalarOf(c, stored.Type), Base: Base(c, stored.Type)}
-	column.Category = c.Types[column.Base.Schema+"."+column.Base.Name].Category
+	of := c.Types[column.Base.Schema+"."+column.Base.Name]
+	column.Category, column.NoEquality, column.NoOrder = of.Category, of.NoEquality, of.NoOrder
 	return column
 }
 

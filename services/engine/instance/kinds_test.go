@@ -179,3 +179,35 @@ func TestAMutationMayHaveManyMembers(t *testing.T) {
 		t.Errorf("answered %s\ncause: %v", got, cause(trail))
 	}
 }
+
+// The schema offers of each column the comparisons, orders and distinctions that
+// Postgres can make, and no others.
+func TestWhatPostgresCannotCompareIsNotOffered(t *testing.T) {
+	t.Parallel()
+	p := newProjectOf(t, "kinds")
+	refused := map[string]string{}
+	for _, k := range kinds {
+		value := graphQL(decode(t, k.first))
+		for _, c := range []struct{ letter, query string }{
+			{"e", `{ kinds(where: {` + k.name + `: {_eq: ` + value + `}}) { id } }`},
+			{"i", `{ kinds(where: {` + k.name + `: {_nin: [` + value + `]}}) { id } }`},
+			{"g", `{ kinds(where: {` + k.name + `: {_gt: ` + value + `}}) { id } }`},
+			{"o", `{ kinds(order_by: {` + k.name + `: desc}) { id } }`},
+			{"d", `{ kinds(distinct_on: ` + k.name + `) { id } }`},
+			{"n", `{ kinds(where: {` + k.name + `: {_is_null: true}}) { id } }`},
+		} {
+			response, trail := p.Execute(t.Context(), as("admin", nil), instance.Request{Request: graphqlhttp.Request{Query: c.query}})
+			switch {
+			case response.Err == nil:
+			case response.Err.Code == "validation-failed":
+				refused[k.name] += c.letter
+			default:
+				t.Errorf("%s\nanswered %s\ncause: %v", c.query, response.Body, cause(trail))
+			}
+		}
+	}
+	want := map[string]string{"js": "eigod", "x": "eigod", "pt": "eigod", "path_": "eigod", "bx": "eigod", "circ": "god", "hs": "god"}
+	if !reflect.DeepEqual(refused, want) {
+		t.Errorf("refused %v, want %v", refused, want)
+	}
+}

@@ -143,7 +143,7 @@ func comparisonName(n *model.Naming, c *model.Column) string {
 
 // comparison is <scalar>_comparison_exp (contracts §1.4).
 func (s *Schema) comparison(n *model.Naming, scalar string) *ast.Definition {
-	d := comparisonOf(n, n.Shared(scalar+comparisonSuffix), scalar, named(scalar), nonNull(scalar), orderedOperators)
+	d := comparisonOf(n, n.Shared(scalar+comparisonSuffix), scalar, named(scalar), nonNull(scalar), s.operators(scalar))
 	if textScalars[scalar] {
 		for _, op := range textOperators {
 			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: named(scalar)})
@@ -159,13 +159,35 @@ func (s *Schema) comparison(n *model.Naming, scalar string) *ast.Definition {
 	return d
 }
 
+// operators are those with which Postgres compares values of a scalar, and lists
+// of such.
+func (s *Schema) operators(scalar string) []string {
+	for _, t := range s.model.Tables {
+		for _, c := range t.Columns {
+			switch {
+			case c.Scalar != scalar:
+			case c.NoEquality:
+				return nil
+			case c.NoOrder:
+				return []string{"_eq", "_neq"}
+			default:
+				return orderedOperators
+			}
+		}
+	}
+	return orderedOperators
+}
+
 // arrayComparison is <scalar>_array_comparison_exp.
-func arrayComparison(n *model.Naming, scalar string) *ast.Definition {
-	d := comparisonOf(n, n.Shared(scalar+arrayComparisonSuffix), scalar, listOf(scalar), nonNullListOf(scalar), orderedOperators)
-	d.Fields = append(d.Fields,
-		&ast.FieldDefinition{Name: n.Field("_contained_in"), Description: "is the array contained in the given array value", Type: listOf(scalar)},
-		&ast.FieldDefinition{Name: "_contains", Description: "does the array contain the given value", Type: listOf(scalar)},
-	)
+func (s *Schema) arrayComparison(n *model.Naming, scalar string) *ast.Definition {
+	operators := s.operators(scalar)
+	d := comparisonOf(n, n.Shared(scalar+arrayComparisonSuffix), scalar, listOf(scalar), nonNullListOf(scalar), operators)
+	if len(operators) > 0 {
+		d.Fields = append(d.Fields,
+			&ast.FieldDefinition{Name: n.Field("_contained_in"), Description: "is the array contained in the given array value", Type: listOf(scalar)},
+			&ast.FieldDefinition{Name: "_contains", Description: "does the array contain the given value", Type: listOf(scalar)},
+		)
+	}
 	sortFields(d.Fields)
 	return d
 }
@@ -183,8 +205,10 @@ func comparisonOf(n *model.Naming, name, scalar string, value, element *ast.Type
 	for _, op := range operators {
 		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: value})
 	}
-	for _, op := range listOperators {
-		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: &ast.Type{Elem: element}})
+	if len(operators) > 0 {
+		for _, op := range listOperators {
+			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: &ast.Type{Elem: element}})
+		}
 	}
 	d.Fields = append(d.Fields, &ast.FieldDefinition{Name: n.Field("_is_null"), Type: named("Boolean")})
 	return d

@@ -170,7 +170,7 @@ func (s *Schema) buildNamed(n *model.Naming, name string) *ast.Definition {
 func (s *Schema) buildShared(n *model.Naming, name string) *ast.Definition {
 	if written, ok := strings.CutSuffix(name, n.TypePart(arrayComparisonSuffix)); ok {
 		if scalar, ok := s.scalarOf(n, written, true); ok {
-			return arrayComparison(n, scalar)
+			return s.arrayComparison(n, scalar)
 		}
 	}
 	if written, ok := strings.CutSuffix(name, n.TypePart(comparisonSuffix)); ok {
