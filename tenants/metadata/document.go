@@ -75,19 +75,19 @@ type PoolSettings struct {
 
 // Table is a tracked table with all that hangs on it.
 type Table struct {
-	Table               TableName           `json:"table"`
-	IsEnum              bool                `json:"is_enum,omitempty"`
-	Configuration       *TableConfiguration `json:"configuration,omitempty"`
-	ObjectRelationships []Relationship      `json:"object_relationships,omitempty"`
-	ArrayRelationships  []Relationship      `json:"array_relationships,omitempty"`
-	RemoteRelationships []json.RawMessage   `json:"remote_relationships,omitempty"`
-	ComputedFields      []ComputedField     `json:"computed_fields,omitempty"`
-	SelectPermissions   []SelectPermission  `json:"select_permissions,omitempty"`
-	InsertPermissions   []InsertPermission  `json:"insert_permissions,omitempty"`
-	UpdatePermissions   []UpdatePermission  `json:"update_permissions,omitempty"`
-	DeletePermissions   []DeletePermission  `json:"delete_permissions,omitempty"`
-	EventTriggers       []EventTrigger      `json:"event_triggers,omitempty"`
-	ApolloFederation    json.RawMessage     `json:"apollo_federation_config,omitempty"`
+	Table               TableName            `json:"table"`
+	IsEnum              bool                 `json:"is_enum,omitempty"`
+	Configuration       *TableConfiguration  `json:"configuration,omitempty"`
+	ObjectRelationships []Relationship       `json:"object_relationships,omitempty"`
+	ArrayRelationships  []Relationship       `json:"array_relationships,omitempty"`
+	RemoteRelationships []RemoteRelationship `json:"remote_relationships,omitempty"`
+	ComputedFields      []ComputedField      `json:"computed_fields,omitempty"`
+	SelectPermissions   []SelectPermission   `json:"select_permissions,omitempty"`
+	InsertPermissions   []InsertPermission   `json:"insert_permissions,omitempty"`
+	UpdatePermissions   []UpdatePermission   `json:"update_permissions,omitempty"`
+	DeletePermissions   []DeletePermission   `json:"delete_permissions,omitempty"`
+	EventTriggers       []EventTrigger       `json:"event_triggers,omitempty"`
+	ApolloFederation    json.RawMessage      `json:"apollo_federation_config,omitempty"`
 }
 
 // TableConfiguration renames and comments a table and its columns.

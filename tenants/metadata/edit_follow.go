@@ -88,8 +88,10 @@ type dependents struct {
 	relationships map[fieldKey]bool
 	computed      map[fieldKey]bool
 	triggers      map[fieldKey]bool
-	types         []string // relationships of custom types, as messages name them
-	dropTypes     func()
+	// others are relationships of custom types and between sources, as messages
+	// name them.
+	others     []string
+	dropOthers []func()
 }
 
 type permissionKey struct {
@@ -120,7 +122,7 @@ func (g *dependents) names(source string) []string {
 	for k := range g.triggers {
 		names = append(names, fmt.Sprintf("event-trigger %s.%s in source %q", k.table, k.name, source))
 	}
-	names = append(names, g.types...)
+	names = append(names, g.others...)
 	slices.Sort(names)
 	return names
 }
@@ -135,8 +137,12 @@ func (g *dependents) drop(s *Source) {
 		t.ComputedFields = slices.DeleteFunc(t.ComputedFields, func(c ComputedField) bool { return g.computed[fieldKey{t.Table, c.Name}] })
 		t.EventTriggers = slices.DeleteFunc(t.EventTriggers, func(e EventTrigger) bool { return g.triggers[fieldKey{t.Table, e.Name}] })
 	}
-	if g.dropTypes != nil {
-		g.dropTypes()
+	g.dropTheOthers()
+}
+
+func (g *dependents) dropTheOthers() {
+	for _, drop := range g.dropOthers {
+		drop()
 	}
 }
 
@@ -250,6 +256,7 @@ func (f *following) dropped() *dependents {
 		func(table TableName) bool { return tables[table] })
 	f.typesOn(on, tables, columns)
 	f.triggersOn(on, columns)
+	f.remotesOn(on, tables, columns)
 	for _, fn := range f.Functions {
 		if fn.Dropped || fn.Remade {
 			f.computedOn(on, fn.Name)
@@ -319,16 +326,34 @@ func (f *following) typesOn(on *dependents, tables map[TableName]bool, columns m
 	for _, o := range f.document.CustomTypes.Objects {
 		for _, r := range o.Relationships {
 			if hit(r) {
-				on.types = append(on.types, fmt.Sprintf("relationship %s of object type %s", r.Name, o.Name))
+				on.others = append(on.others, fmt.Sprintf("relationship %s of object type %s", r.Name, o.Name))
 			}
 		}
 	}
-	on.dropTypes = func() {
+	on.dropOthers = append(on.dropOthers, func() {
 		for i := range f.document.CustomTypes.Objects {
 			o := &f.document.CustomTypes.Objects[i]
 			o.Relationships = slices.DeleteFunc(o.Relationships, hit)
 		}
+	})
+}
+
+// remotesOn collects the remote relationships of any source that touch what is
+// gone, but for those of tables that are gone themselves.
+func (f *following) remotesOn(on *dependents, tables map[TableName]bool, columns map[fieldKey]bool) {
+	hit := func(s *Source, t *Table, to *ToSource) bool {
+		own, here := s.Name == f.source.Name, to.Source == f.source.Name
+		if own && tables[t.Table] {
+			return false
+		}
+		found := here && tables[to.Table]
+		for local, remote := range to.FieldMapping {
+			found = found || own && columns[fieldKey{t.Table, local}] || here && columns[fieldKey{to.Table, remote}]
+		}
+		return found
 	}
+	on.others = append(on.others, f.document.remotes(hit)...)
+	on.dropOthers = append(on.dropOthers, func() { f.document.dropRemotes(hit) })
 }
 
 // triggersOn collects the event triggers that name a column.

@@ -37,7 +37,7 @@ func createRelationship(doc *Document, args CreateRelationshipArgs, list func(*T
 		if err != nil {
 			return err
 		}
-		if t.hasRelationship(args.Name) {
+		if t.hasRelationship(args.Name) || t.remote(args.Name) >= 0 {
 			return fail(errcode.AlreadyExists, "field with name %q already exists in table %q", args.Name, args.Table)
 		}
 		*list(t) = append(*list(t), Relationship{Name: args.Name, Comment: args.Comment, Using: args.Using})

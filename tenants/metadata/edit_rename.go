@@ -57,6 +57,7 @@ func (f *following) rename() {
 			}
 		}
 	}
+	f.renameRemotes(n)
 	for i := range f.source.Tables {
 		f.source.Tables[i].Table = n.table(f.source.Tables[i].Table)
 	}
@@ -70,6 +71,31 @@ func (f *following) rename() {
 					r.FieldMapping[field] = n.column(r.RemoteTable, c)
 				}
 				r.RemoteTable = n.table(r.RemoteTable)
+			}
+		}
+	}
+}
+
+// renameRemotes renames in the relationships between sources.
+func (f *following) renameRemotes(n naming) {
+	for i := range f.document.Sources {
+		s := &f.document.Sources[i]
+		for j := range s.Tables {
+			t := &s.Tables[j]
+			for _, r := range t.RemoteRelationships {
+				to := r.Definition.ToSource
+				if to == nil {
+					continue
+				}
+				if to.Source == f.source.Name {
+					for local, remote := range to.FieldMapping {
+						to.FieldMapping[local] = n.column(to.Table, remote)
+					}
+					to.Table = n.table(to.Table)
+				}
+				if s.Name == f.source.Name {
+					renameKeys(to.FieldMapping, func(local string) string { return n.column(t.Table, local) })
+				}
 			}
 		}
 	}
@@ -158,7 +184,7 @@ func RenameRelationship(doc *Document, args RenameRelationshipArgs, targetOf Tar
 		if args.NewName == args.Name {
 			return nil
 		}
-		if t.hasRelationship(args.NewName) {
+		if t.hasRelationship(args.NewName) || t.remote(args.NewName) >= 0 {
 			return fail(errcode.AlreadyExists, "field with name %q already exists in table %q", args.NewName, args.Table)
 		}
 		w := &ruleWalk{source: s.Name, targetOf: targetOf, relationship: func(of TableName, name string) string {

@@ -77,8 +77,8 @@ type DropSourceArgs struct {
 	Cascade bool   `json:"cascade,omitempty"`
 }
 
-// DropSource removes a source with its tables. Relationships of custom types
-// that lead there forbid it, or go too if args say cascade.
+// DropSource removes a source with its tables. Relationships of custom types and
+// of other sources that lead there forbid it, or go too if args say cascade.
 func DropSource(doc *Document, args DropSourceArgs) (*Document, error) {
 	return edit(doc, func(d *Document) error {
 		s, err := d.source(args.Name)
@@ -92,12 +92,11 @@ func DropSource(doc *Document, args DropSourceArgs) (*Document, error) {
 		}
 		on := newDependents()
 		f.typesOn(on, tables, nil)
-		if len(on.types) > 0 && !args.Cascade {
-			return dependency(on.types)
+		f.remotesOn(on, tables, nil)
+		if len(on.others) > 0 && !args.Cascade {
+			return dependency(on.others)
 		}
-		if on.dropTypes != nil {
-			on.dropTypes()
-		}
+		on.dropTheOthers()
 		d.Sources = slices.DeleteFunc(d.Sources, func(s Source) bool { return s.Name == args.Name })
 		return nil
 	})
@@ -109,7 +108,7 @@ type RenameSourceArgs struct {
 	NewName string `json:"new_name"`
 }
 
-// RenameSource renames a source, for custom types that refer to it too.
+// RenameSource renames a source, for all that refers to it too.
 func RenameSource(doc *Document, args RenameSourceArgs) (*Document, error) {
 	if err := notEmpty(args.NewName, "new_name"); err != nil {
 		return nil, err
@@ -131,6 +130,15 @@ func RenameSource(doc *Document, args RenameSourceArgs) (*Document, error) {
 				for j := range d.CustomTypes.Objects[i].Relationships {
 					if r := &d.CustomTypes.Objects[i].Relationships[j]; f.here(*r) {
 						r.Source = args.NewName
+					}
+				}
+			}
+		}
+		for i := range d.Sources {
+			for j := range d.Sources[i].Tables {
+				for _, r := range d.Sources[i].Tables[j].RemoteRelationships {
+					if to := r.Definition.ToSource; to != nil && to.Source == args.Name {
+						to.Source = args.NewName
 					}
 				}
 			}

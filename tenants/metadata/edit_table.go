@@ -105,6 +105,12 @@ func (u untracking) pointing(r TypeRelationship) bool {
 	return (r.Source == u.source || r.Source == "" && u.source == "default") && r.RemoteTable == u.table
 }
 
+// remote reports whether a remote relationship of another table leads to the
+// table.
+func (u untracking) remote(s *Source, t *Table, to *ToSource) bool {
+	return to.Source == u.source && to.Table == u.table && (s.Name != u.source || t.Table != u.table)
+}
+
 func (u untracking) dependents(d *Document, s *Source) []string {
 	var found []string
 	for i := range s.Tables {
@@ -121,6 +127,7 @@ func (u untracking) dependents(d *Document, s *Source) []string {
 			}
 		}
 	}
+	found = append(found, d.remotes(u.remote)...)
 	if d.CustomTypes != nil {
 		for _, o := range d.CustomTypes.Objects {
 			for _, r := range o.Relationships {
@@ -149,6 +156,7 @@ func (u untracking) cascade(d *Document, s *Source) {
 			})
 		}
 	}
+	d.dropRemotes(u.remote)
 	if d.CustomTypes != nil {
 		for i := range d.CustomTypes.Objects {
 			o := &d.CustomTypes.Objects[i]

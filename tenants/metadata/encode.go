@@ -104,7 +104,7 @@ func (t *Table) canonical() {
 			}
 		}
 	}
-	t.RemoteRelationships = sortRaw(t.RemoteRelationships)
+	by(t.RemoteRelationships, func(r RemoteRelationship) string { return r.Name })
 	by(t.EventTriggers, func(e EventTrigger) string { return e.Name })
 	for i := range t.EventTriggers {
 		t.EventTriggers[i].canonical()

@@ -79,6 +79,9 @@ func (d *decoder) table(t *Table, at string) {
 	for i, r := range t.ArrayRelationships {
 		relationships.add(fmt.Sprintf("%s.array_relationships[%d].name", at, i), r.Name)
 	}
+	for i, r := range t.RemoteRelationships {
+		relationships.add(fmt.Sprintf("%s.remote_relationships[%d].name", at, i), r.Name)
+	}
 	d.computedFields(t.ComputedFields, at+".computed_fields")
 	roles(d, at+".select_permissions", t.SelectPermissions, func(p SelectPermission) string { return p.Role })
 	roles(d, at+".insert_permissions", t.InsertPermissions, func(p InsertPermission) string { return p.Role })

@@ -81,6 +81,9 @@ type Table struct {
 	ComputedFields []*ComputedField
 	// Natives are relationships to native queries.
 	Natives []*NativeRelationship
+	// Remotes are relationships to tables of other sources, in the order of their
+	// names.
+	Remotes []*RemoteRelationship
 	// Logical is set for the rows of a logical model, which are in no table.
 	Logical    *LogicalModel
 	Insertable bool

@@ -39,6 +39,9 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, optio
 		r.computedFields(t)
 		r.eventTriggers(t)
 	}
+	for _, t := range r.model.Tables {
+		r.remoteRelationships(t)
+	}
 	r.functions()
 	r.logicalModels()
 	r.nativeQueries()

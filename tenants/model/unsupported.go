@@ -44,12 +44,6 @@ func (r *resolver) reportUnsupported() {
 
 func (r *resolver) unsupportedOfTable(source string, t *metadata.Table, pointer string) {
 	suffix := fmt.Sprintf(" in table %s in source %s", t.Table, source)
-	for i, object := range t.RemoteRelationships {
-		r.report(Inconsistency{
-			Type: "remote_relationship", Name: "remote_relationship " + nameOf(object) + suffix, Definition: object,
-			Reason: NotSupported("remote relationships"), Pointer: fmt.Sprintf("%s.remote_relationships[%d]", pointer, i),
-		})
-	}
 	if !empty(t.ApolloFederation) {
 		r.report(Inconsistency{
 			Type: "table", Name: suffix[len(" in "):], Definition: t.Table,

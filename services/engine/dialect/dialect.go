@@ -89,6 +89,17 @@ func Join(j *plan.Join) Statement {
 	return w.statement()
 }
 
+// joinedBy writes the values that a row is joined by, for the executor: a JSON
+// array in the place of what is joined.
+func (w *writer) joinedBy(j *plan.Join, row *scope) {
+	w.text("json_build_array(")
+	for i, c := range j.Columns {
+		w.comma(i)
+		w.cell(row, c.Name, c.Type, c.Cases)
+	}
+	w.text(")")
+}
+
 // scope is a row that expressions can refer to, inside the rows around it.
 type scope struct {
 	alias string
@@ -226,6 +237,8 @@ func (w *writer) output(o plan.Output, row *scope) {
 		w.answered(o.Column, row)
 	case o.Nested != nil:
 		w.selection(o.Nested, row)
+	case o.Join != nil:
+		w.joinedBy(o.Join, row)
 	case o.Node != nil:
 		w.nodeID(o.Node, row)
 	default:

@@ -30,7 +30,7 @@ func plainColumns(s *plan.Select) []rowjson.Column {
 	plain := 0
 	for i, o := range s.Output {
 		out[i].Key = append(strconv.AppendQuote(nil, o.Key), ':')
-		if o.Nested != nil {
+		if o.Nested != nil || o.Join != nil { // JSON already
 			continue
 		}
 		plain++

@@ -2,12 +2,10 @@ package executor
 
 import (
 	"context"
-	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/services/engine/action"
 	"tenantry/services/engine/plan"
-	"tenantry/services/engine/source"
 )
 
 // action calls the webhook of field i, joins its answer and writes its part.
@@ -159,95 +157,29 @@ func (r *run) join(ctx context.Context, l *level) error {
 	return nil
 }
 
-// joinPart reads one relationship for all objects: distinct keys go to Postgres
-// once, and objects without a key get null or [].
+// joinPart reads one relationship for all objects.
 func (r *run) joinPart(ctx context.Context, j *plan.Join, objects []map[string]any) ([][]byte, error) {
-	keys, positions, err := distinctKeys(j, objects)
+	keys := newKeys(j)
+	positions := make([]int, len(objects))
+	for i, object := range objects {
+		values := make([]any, len(j.Fields))
+		for n, name := range j.Fields {
+			values[n] = object[name]
+		}
+		var err error
+		if positions[i], err = keys.add(values); err != nil {
+			return nil, errcode.New(errcode.Unexpected, "fields %q of the action webhook response can't be joined", j.Fields).Because(err)
+		}
+	}
+	found, err := r.joined(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	var found [][]byte
-	if count := len(keys[0]); count > 0 {
-		src, err := r.source(j.Select.Source)
-		if err != nil {
-			return nil, err
-		}
-		bound, err := r.joinStatement(j, keys)
-		if err != nil {
-			return nil, err
-		}
-		started := time.Now()
-		found, err = src.Keyed(ctx, bound, count)
-		r.observe(ctx, Statement{Source: j.Select.Source, Count: 1, Took: time.Since(started), Err: err})
-		if err != nil {
-			return nil, at(err, "$")
-		}
-	}
 	out := make([][]byte, len(objects))
 	for i, position := range positions {
-		switch {
-		case position >= 0 && found[position] != nil:
-			out[i] = found[position]
-		case j.Select.Shape == plan.List:
-			out[i] = []byte("[]")
-		default:
-			out[i] = []byte("null")
-		}
+		out[i] = keys.value(found, position)
 	}
 	return out, nil
-}
-
-func (r *run) joinStatement(j *plan.Join, keys [][]*string) (source.Bound, error) {
-	v := r.values
-	for _, column := range keys {
-		v.keys = append(v.keys, plan.ArrayOf(column))
-	}
-	return v.bind(r.program.joins[j])
-}
-
-// distinctKeys collects the mapping values of all objects, each combination
-// once: columns of texts, and for each object its position in them, or -1 when
-// a value is missing or null.
-func distinctKeys(j *plan.Join, objects []map[string]any) (columns [][]*string, positions []int, err error) {
-	columns = make([][]*string, len(j.Fields))
-	positions = make([]int, len(objects))
-	seen := map[string]int{}
-	for i, object := range objects {
-		positions[i] = -1
-		texts, identity, err := joinKey(j, object)
-		if err != nil {
-			return nil, nil, err
-		}
-		if texts == nil {
-			continue
-		}
-		position, ok := seen[identity]
-		if !ok {
-			position = len(columns[0])
-			seen[identity] = position
-			for n := range texts {
-				columns[n] = append(columns[n], &texts[n])
-			}
-		}
-		positions[i] = position
-	}
-	return columns, positions, nil
-}
-
-func joinKey(j *plan.Join, object map[string]any) (texts []string, identity string, err error) {
-	for n, name := range j.Fields {
-		value := object[name]
-		if value == nil {
-			return nil, "", nil
-		}
-		text, err := plan.Text(value, j.Keys[n].Type)
-		if err != nil {
-			return nil, "", errcode.New(errcode.Unexpected, "field %q of the action webhook response can't be joined", name).Because(err)
-		}
-		texts = append(texts, text)
-		identity += text + "\x00"
-	}
-	return texts, identity, nil
 }
 
 // append writes a node as the client selected it.

@@ -78,6 +78,9 @@ func (x *Executor) Run(ctx context.Context, p *Program, r Request) (Result, erro
 	} else {
 		err = run.query(ctx)
 	}
+	if err == nil && p.attaches {
+		err = run.attachAll(ctx)
+	}
 	if err != nil {
 		return Result{}, err
 	}

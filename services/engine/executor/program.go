@@ -19,7 +19,16 @@ type Program struct {
 	Plan *plan.Plan
 	// steps has one entry per field of the plan.
 	steps []step
-	joins map[*plan.Join]dialect.Statement
+	joins map[*plan.Join]*joinStep
+	// attaches is true when some step has places.
+	attaches bool
+}
+
+// joinStep reads one relationship for many keys.
+type joinStep struct {
+	statement dialect.Statement
+	// places are where other sources add to the rows; nil for none.
+	places *places
 }
 
 type step struct {
@@ -43,13 +52,20 @@ type step struct {
 	// tree is a nested insert, and forms its statements; answer has SQL.
 	tree  *plan.Tree
 	forms []dialect.Statement
+	// places are where other sources add to the answer; nil for none.
+	places *places
 }
 
 // Compile renders the statements of a plan.
 func Compile(p *plan.Plan) *Program {
-	out := &Program{Plan: p, joins: map[*plan.Join]dialect.Statement{}}
+	out := &Program{Plan: p, joins: map[*plan.Join]*joinStep{}}
 	for _, f := range p.Fields {
-		out.steps = append(out.steps, compileStep(f))
+		step := compileStep(f)
+		if step.places = placesOfField(f); step.places != nil {
+			out.attaches = true
+			step.places.each("", out.compileJoin)
+		}
+		out.steps = append(out.steps, step)
 		if f.Action != nil {
 			out.compileJoins(f.Action.Selection)
 		}
@@ -109,10 +125,20 @@ func compileUpdate(u *plan.Update, at string) step {
 func (p *Program) compileJoins(parts []plan.Part) {
 	for _, part := range parts {
 		if part.Join != nil {
-			p.joins[part.Join] = dialect.Join(part.Join)
+			p.compileJoin("", part.Join)
 		}
 		p.compileJoins(part.Parts)
 	}
+}
+
+// compileJoin renders a join and those in its rows.
+func (p *Program) compileJoin(_ string, j *plan.Join) {
+	if p.joins[j] != nil {
+		return
+	}
+	step := &joinStep{statement: dialect.Join(j), places: placesOf(j.Select)}
+	p.joins[j] = step
+	step.places.each("", p.compileJoin)
 }
 
 // Size estimates the memory that the program holds, in bytes.
@@ -126,8 +152,8 @@ func (p *Program) Size() int {
 			size += sizeOfRows(s.tree.Rows)
 		}
 	}
-	for _, st := range p.joins {
-		size += sizeOf(st)
+	for _, j := range p.joins {
+		size += sizeOf(j.statement)
 	}
 	return size
 }
@@ -168,25 +194,36 @@ func sizeOfRows(rows []plan.Row) int {
 // Statements are the SQL texts of the plan in order, for explain and tests.
 func (p *Program) Statements() []string {
 	var out []string
+	joined := func(_ string, j *plan.Join) { out = append(out, p.joins[j].statement.SQL) }
 	for i, s := range p.steps {
 		for _, st := range s.statements() {
 			out = append(out, st.SQL)
 		}
+		p.eachJoin("", s.places, joined)
 		if a := p.Plan.Fields[i].Action; a != nil {
-			out = p.joinStatements(out, a.Selection)
+			p.eachPart(a.Selection, joined)
 		}
 	}
 	return out
 }
 
-func (p *Program) joinStatements(out []string, parts []plan.Part) []string {
+// eachJoin calls f for the joins of the places and those in their rows.
+func (p *Program) eachJoin(path string, of *places, f func(path string, j *plan.Join)) {
+	of.each(path, func(path string, j *plan.Join) {
+		f(path, j)
+		p.eachJoin(path, p.joins[j].places, f)
+	})
+}
+
+// eachPart calls f for the joins of an action's answer and those in their rows.
+func (p *Program) eachPart(parts []plan.Part, f func(path string, j *plan.Join)) {
 	for _, part := range parts {
 		if part.Join != nil {
-			out = append(out, p.joins[part.Join].SQL)
+			f("", part.Join)
+			p.eachJoin("", p.joins[part.Join].places, f)
 		}
-		out = p.joinStatements(out, part.Parts)
+		p.eachPart(part.Parts, f)
 	}
-	return out
 }
 
 // empty reports an insert without rows: nothing to do, and no SQL for it.

@@ -65,34 +65,43 @@ func (i *Instance) permissionsOf(role string, f plan.Field) []AppliedPermission 
 	if f.Select == nil || !ok || r.Admin {
 		return out
 	}
-	seen := map[catalog.Name]bool{}
-	for _, name := range tablesOf(f.Select) {
-		t, tracked := i.Model.Table(f.Select.Source, name)
-		if seen[name] || !tracked {
+	seen := map[readTable]bool{}
+	for _, read := range tablesOf(f.Select) {
+		t, tracked := i.Model.Table(read.source, read.name)
+		if seen[read] || !tracked {
 			continue
 		}
-		seen[name] = true
+		seen[read] = true
 		if rule := r.Table(t).Select; rule != nil {
 			out = append(out, AppliedPermission{
-				Role: role, Source: t.Source, Table: name.Schema + "." + name.Name, Filter: filter.String(rule.Filter), Limit: rule.Limit,
+				Role: role, Source: t.Source, Table: read.name.Schema + "." + read.name.Name, Filter: filter.String(rule.Filter), Limit: rule.Limit,
 			})
 		}
 	}
 	return out
 }
 
+// readTable is a table that a selection reads rows of.
+type readTable struct {
+	source string
+	name   catalog.Name
+}
+
 // tablesOf lists the tables that a selection reads rows of, the outermost first.
-func tablesOf(s *plan.Select) []catalog.Name {
-	out := []catalog.Name{s.Table}
+func tablesOf(s *plan.Select) []readTable {
+	out := []readTable{{s.Source, s.Table}}
 	for _, key := range s.OrderBy {
 		for _, hop := range key.Path {
-			out = append(out, hop.Table)
+			out = append(out, readTable{s.Source, hop.Table})
 		}
 	}
 	for _, output := range append(s.Connection.Nodes(), s.Output) {
 		for _, o := range output {
-			if o.Nested != nil {
+			switch {
+			case o.Nested != nil:
 				out = append(out, tablesOf(o.Nested)...)
+			case o.Join != nil:
+				out = append(out, tablesOf(o.Join.Select)...)
 			}
 		}
 	}

@@ -97,11 +97,14 @@ type Bound struct {
 	Param  *filter.Param
 }
 
-// Output is one member of an object. Exactly one of the last four is set.
+// Output is one member of an object. Exactly one of the others is set.
 type Output struct {
 	Key    string
 	Column *Column
 	Nested *Select
+	// Join reads rows of another source: the statement answers the values to join
+	// by, in the member's place.
+	Join *Join
 	// Text is a constant string (__typename).
 	Text *string
 	// Node is the global id of the row.
@@ -303,11 +306,13 @@ type Part struct {
 	Join   *Join
 }
 
-// Join reads related rows for all output objects of one level at once.
+// Join reads related rows for all objects of one level at once.
 type Join struct {
-	// Fields of the output object and the Keys of the target, pairwise.
-	Fields []string
-	Keys   []Column
+	// Fields of an action's output object, or Columns of a row, and the Keys of the
+	// target, pairwise. The type of a key is that in which the values travel.
+	Fields  []string
+	Columns []Column
+	Keys    []Column
 	// Select is correlated with the keys: one statement for all of them.
 	Select *Select
 }

@@ -64,17 +64,24 @@ func (p *planner) part(object *model.Type, f *operation.Field, path string, spar
 // that the output objects hold, so it runs once however many objects there are.
 func (p *planner) join(r *model.TypeRelationship, f *operation.Field, path string) (*plan.Join, error) {
 	out := &plan.Join{}
-	var on []filter.Pair
-	for i, pair := range r.Mapping {
+	for _, pair := range r.Mapping {
 		c, ok := r.Target.Stored(pair.Remote)
 		if !ok {
 			return nil, errcode.New(errcode.Unexpected, "internal error").At(path)
 		}
 		out.Fields = append(out.Fields, pair.Local)
 		out.Keys = append(out.Keys, plan.Column{Name: c.StoredName(), Type: c.Type})
-		on = append(on, filter.Pair{Outer: plan.JoinKey(i), Inner: c.StoredName()})
 	}
-	selection, err := p.related(r.Target, r.Array, on, f, path)
+	selection, err := p.related(r.Target, r.Array, keyPairs(out.Keys), f, path)
 	out.Select = selection
 	return out, err
+}
+
+// keyPairs correlate a joined selection with its keys.
+func keyPairs(keys []plan.Column) []filter.Pair {
+	on := make([]filter.Pair, len(keys))
+	for i, key := range keys {
+		on[i] = filter.Pair{Outer: plan.JoinKey(i), Inner: key.Name}
+	}
+	return on
 }

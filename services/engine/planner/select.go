@@ -90,6 +90,9 @@ func (p *planner) member(t *model.Table, f *operation.Field, path string) (plan.
 	if o, ok, err := p.derived(t, f, path); ok {
 		return o, err
 	}
+	if o, ok, err := p.remote(t, f, path); ok {
+		return o, err
+	}
 	r, ok := t.Relationship(f.Name)
 	if !ok { // validated before
 		return plan.Output{}, errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", f.Name, t.Type).At(path)

@@ -85,6 +85,7 @@ func (s *Schema) object(t *model.Table) *ast.Definition {
 		}
 	}
 	d.Fields = append(d.Fields, s.derivedFields(t)...)
+	d.Fields = append(d.Fields, s.remoteFields(t)...)
 	if s.options.Relay {
 		s.relayFields(t, d)
 	}
