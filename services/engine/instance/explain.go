@@ -95,6 +95,13 @@ func tablesOf(s *plan.Select) []readTable {
 			out = append(out, readTable{s.Source, hop.Table})
 		}
 	}
+	if s.Aggregate != nil {
+		for _, m := range s.Aggregate.Members {
+			if m.Nodes != nil {
+				out = append(out, tablesOf(m.Nodes)...)
+			}
+		}
+	}
 	for _, output := range append(s.Connection.Nodes(), s.Output) {
 		for _, o := range output {
 			switch {

@@ -60,6 +60,9 @@ func init() { // literals would refer to themselves through bulk
 		"rename_relationship":        linked(metadata.RenameRelationship),
 		"set_relationship_comment":   step(metadata.SetRelationshipComment, nil),
 		"suggest_relationships":      {run: suggestRelationships, reads: true},
+		"create_remote_relationship": remoteRelationship(metadata.CreateRemoteRelationship),
+		"update_remote_relationship": remoteRelationship(metadata.UpdateRemoteRelationship),
+		"delete_remote_relationship": step(metadata.DeleteRemoteRelationship, nil),
 
 		"create_select_permission": step(metadata.CreateSelectPermission, permissionName[metadata.SelectRule]("select")),
 		"create_insert_permission": step(metadata.CreateInsertPermission, permissionName[metadata.InsertRule]("insert")),
@@ -148,7 +151,6 @@ type collectionArgs struct {
 func unsupported(name string) (what string, ok bool) {
 	for _, of := range []struct{ part, what string }{
 		{"scheduled_event", "scheduled events"}, {"event", "event triggers"}, {"cron_trigger", "cron triggers"}, {"remote_schema", "remote schemas"},
-		{"remote_relationship", "remote relationships"},
 		{"connection_template", "connection templates"}, {"tls_allowlist", "TLS allow-lists"}, {"opentelemetry", "OpenTelemetry settings"},
 		{"metrics_config", "metrics settings"},
 	} {
