@@ -223,15 +223,15 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			},
 		},
 		"everything that this version does not serve": {
-			tables: `{"table":"orders","event_triggers":[{"name":"e","definition":{"enable_manual":true},"webhook":"http://w"}],"remote_relationships":[{"name":"r"}]}`,
+			tables: `{"table":"orders","event_triggers":[{"name":"e","definition":{"enable_manual":true},"webhook":"http://w"}],"remote_relationships":[{"name":"r","definition":{"to_remote_schema":{"remote_schema":"rs"}}}]}`,
 			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct","webhook":"http://w","schedule":"* * * * *","include_in_metadata":true}],` +
 				action(`"kind":"asynchronous","output_type":"Int"`),
 			served: 1,
 			want: []string{
 				`remote_schema|remote_schema rs|$.remote_schemas[0]|remote schemas are not supported by this version`,
 				`cron_trigger|cron_trigger ct|$.cron_triggers[0]|cron triggers are not supported by this version`,
-				`remote_relationship|remote_relationship r in table orders in source default|$.sources[0].tables[0].remote_relationships[0]|remote relationships are not supported by this version`,
 				`event_trigger|event_trigger e in table orders in source default|$.sources[0].tables[0].event_triggers[0]|event triggers are not supported by this version`,
+				`remote_relationship|remote_relationship r in table orders in source default|$.sources[0].tables[0].remote_relationships[0]|relationships to remote schemas are not supported by this version`,
 				`action|action go|$.actions[0].definition.kind|asynchronous actions are not supported by this version`,
 			},
 		},
