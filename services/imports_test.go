@@ -74,6 +74,7 @@ var importers = map[string]struct {
 	"services/live":               {[]string{"services/router", "services/revision", "services/engine/metadataapi", "services/worker", "services/control"}, "a project is loaded once for all that serve it, and swapped by the one way to change it"},
 	"services/revision":           {[]string{"services/control", "services/engine/metadataapi", "services/router"}, "there is one way to change a project"},
 	"services/router":             {nil, "the edge is wired by the program"},
+	"services/router/socket":      {[]string{"services/router"}, "the protocols of sockets know neither the HTTP server nor the engine: the router puts the three together"},
 	"services/control":            {nil, "the edge is wired by the program"},
 	"services/worker":             {nil, "the worker is wired by the program"},
 }
@@ -146,6 +147,8 @@ var libraries = map[string]struct {
 	"github.com/golang-jwt/jwt/v5":                             {[]string{"policy/authn"}, []string{"services", "policy"}, "tokens are checked in one place; tests make them"},
 	"github.com/danielgtaylor/huma/v2":                         {[]string{"services/control"}, nil, "only the control API is described by OpenAPI"},
 	"github.com/gofiber/fiber/v2":                              {[]string{"services/control", "services/router", "services/tenantry", "ops/bench/floor"}, nil, "buffers of the HTTP server are reused: nothing behind the edges may hold them; the floor of the benchmark is written with the same libraries"},
+	"github.com/gofiber/contrib/websocket":                     {[]string{"services/router"}, nil, "connections are upgraded at the edge of the data plane; the protocols behind it know no library"},
+	"github.com/fasthttp/websocket":                            {nil, []string{"services/router", "services/e2e"}, "tests are the clients of our sockets"},
 	"github.com/fergusstrange/embedded-postgres":               {[]string{"ops/postgres"}, nil, "fetches a Postgres where none is installed"},
 	"github.com/jackc/pgx/v5":                                  {[]string{"services/engine/source", "services/engine/introspect", "tenants/store", "ops/postgres", "ops/bench", "services/worker", "services/tenantry/demo"}, []string{"services", "tenants", "ops"}, "SQL is sent in few places; the demo's handler and the floor of the benchmark are programs of their own; tests look into the database"},
 	"github.com/gertd/go-pluralize":                            {[]string{"tenants/model"}, nil, "names are suggested where relationships are"},

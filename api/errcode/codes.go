@@ -38,6 +38,7 @@ const (
 	PermissionError      Code = "permission-error"
 	PostgresError        Code = "postgres-error"
 	PostgresMaxConns     Code = "postgres-max-connections-error"
+	StartFailed          Code = "start-failed"
 	TemplateFailed       Code = "template-resolution-failed"
 	Timeout              Code = "timeout"
 	Unexpected           Code = "unexpected"

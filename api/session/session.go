@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Admin is the role that no permission restricts.
@@ -44,6 +45,9 @@ type Session struct {
 	Actor string
 	// BackendOnly is true when backend-only permissions may be used.
 	BackendOnly bool
+	// Expires is when the credential ends, for what outlives a request; zero when
+	// it does not end by itself.
+	Expires time.Time
 	// IP is the caller's address as the edge believes it.
 	IP string
 	// Depth counts delegated call-backs: 0 for a client, +1 for each handler in

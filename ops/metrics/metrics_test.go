@@ -34,6 +34,10 @@ func use(p *metrics.Project) {
 	p.RecordStatement("default", false)
 	p.ObserveStatement(time.Millisecond)
 	p.ObserveStatement(time.Second)
+	p.SocketOpened()()
+	p.SocketOpened() // is still open
+	p.SocketReceived(10)
+	p.SocketSent(30)
 	p.ReadPool(func() metrics.Pool { return metrics.Pool{InUse: 2, Idle: 3, Max: 9, Waits: 4, Waited: time.Second} })
 }
 
@@ -92,6 +96,9 @@ func TestTheOperatorSeesProjectsByLabel(t *testing.T) {
 		`tenantry_sql_statements_total{project="shop",result="error",source="default"} 1`,
 		`tenantry_allowlist_refusals_total{project="shop",role="user"} 1`,
 		`tenantry_rate_limit_refusals_total{project="shop",role="user"} 1`,
+		`tenantry_websocket_connections{project="shop"} 1`,
+		`tenantry_websocket_messages_total{direction="received",project="shop"} 1`,
+		`tenantry_websocket_message_bytes_total{direction="sent",project="shop"} 30`,
 		`tenantry_pool_connections{project="shop",state="in_use"} 2`,
 		`tenantry_pool_connections_limit{project="shop"} 9`,
 		`tenantry_pool_waits_total{project="shop"} 4`,

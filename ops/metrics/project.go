@@ -106,6 +106,25 @@ func (p *Project) ObserveStatement(took time.Duration) {
 	p.each(func(s *series) { s.sqlSeconds.Observe(took.Seconds()) })
 }
 
+// SocketOpened counts a WebSocket as open until the returned function is called.
+func (p *Project) SocketOpened() (closed func()) {
+	p.each(func(s *series) { s.sockets.Inc() })
+	return func() { p.each(func(s *series) { s.sockets.Dec() }) }
+}
+
+// SocketReceived counts a WebSocket message of a client.
+func (p *Project) SocketReceived(bytes int) { p.socketMessage("received", bytes) }
+
+// SocketSent counts a WebSocket message to a client.
+func (p *Project) SocketSent(bytes int) { p.socketMessage("sent", bytes) }
+
+func (p *Project) socketMessage(direction string, bytes int) {
+	p.each(func(s *series) {
+		s.socketMessages.of(direction).Inc()
+		s.socketBytes.of(direction).Add(float64(bytes))
+	})
+}
+
 // ReadPool makes the counts of the project's connection pool part of its
 // metrics; they are read at each scrape. Projects on the same database share a
 // pool and show the same numbers.
@@ -167,6 +186,9 @@ type series struct {
 	rateLimit       *counters[string]
 	sql             *counters[sqlLabels]
 	sqlSeconds      prometheus.Histogram
+	sockets         prometheus.Gauge
+	socketMessages  *counters[string]
+	socketBytes     *counters[string]
 
 	roles, sources values
 }
@@ -201,6 +223,9 @@ func newSeries(maxRoles int) *series {
 	s.sqlSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "tenantry_sql_seconds", Help: "Time that a statement took, as seen from here.", Buckets: sqlBuckets,
 	})
+	s.sockets = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenantry_websocket_connections", Help: "Open WebSockets."})
+	s.socketMessages = newCounters("tenantry_websocket_messages_total", "Messages over WebSockets, by direction.", []string{"direction"}, one)
+	s.socketBytes = newCounters("tenantry_websocket_message_bytes_total", "Bytes of messages over WebSockets, by direction.", []string{"direction"}, one)
 	return s
 }
 
@@ -208,6 +233,7 @@ func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
 		s.policy.vec, s.allowlist.vec, s.rateLimit.vec, s.sql.vec, s.sqlSeconds,
+		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}
 }
 

@@ -164,7 +164,7 @@ func (a *Authenticator) identify(ctx context.Context, c Call) (session.Session, 
 			return s, err
 		}
 	case a.hook != nil:
-		return a.hook.ask(ctx, c)
+		return a.hook.ask(ctx, c, a.now())
 	}
 	if role := a.cfg.Auth.UnauthorizedRole; role != "" {
 		// Nothing that the client sends counts: it proved nothing.
@@ -224,7 +224,11 @@ func (a *Authenticator) projectKey(c Call, token string) (session.Session, error
 	if err != nil {
 		return session.Session{}, err
 	}
-	return keySession(role, session.AuthAPIKey, k.ID), nil
+	s := keySession(role, session.AuthAPIKey, k.ID)
+	if k.ExpiresAt != nil {
+		s.Expires = *k.ExpiresAt
+	}
+	return s, nil
 }
 
 // tenantKey lets developers of the tenant use the metadata commands.

@@ -29,6 +29,7 @@ type identity struct {
 	variables map[string]string
 	subject   string
 	until     time.Time // how long the cache may keep it
+	expires   time.Time // of the token, with the skew; zero: never
 }
 
 // claimsReader finds the x-hasura-* claims of a token.

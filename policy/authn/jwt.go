@@ -96,7 +96,7 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 	}
 	variables := maps.Clone(id.variables)
 	variables[session.RoleVariable] = role
-	return session.Session{Role: role, Variables: variables, Auth: session.AuthJWT, Actor: id.subject}, true, nil
+	return session.Session{Role: role, Variables: variables, Auth: session.AuthJWT, Actor: id.subject, Expires: id.expires}, true, nil
 }
 
 // verified returns what a token says once its signature and times hold. Tokens
@@ -117,8 +117,11 @@ func (a *Authenticator) verified(ctx context.Context, config int, text string) (
 		return nil, err
 	}
 	id.until = now.Add(cacheFor)
-	if exp, err := claims.GetExpirationTime(); err == nil && exp != nil && exp.Add(t.skew).Before(id.until) {
-		id.until = exp.Add(t.skew)
+	if exp, err := claims.GetExpirationTime(); err == nil && exp != nil {
+		id.expires = exp.Add(t.skew)
+		if id.expires.Before(id.until) {
+			id.until = id.expires
+		}
 	}
 	a.cache.put(key, id)
 	return id, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func newHook(w settings.WebhookAuth, client *http.Client) *hook {
 
 // ask calls the service. What it answers is the whole session: headers of the
 // client count only as far as the service repeats them.
-func (h *hook) ask(ctx context.Context, c Call) (session.Session, error) {
+func (h *hook) ask(ctx context.Context, c Call, now time.Time) (session.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
 	defer cancel()
 	request, err := h.request(ctx, c)
@@ -80,8 +81,37 @@ func (h *hook) ask(ctx context.Context, c Call) (session.Session, error) {
 	if role == "" {
 		return session.Session{}, invalidAnswer()
 	}
-	return session.Session{Role: role, Variables: variables, Auth: session.AuthWebhook, Actor: variables["x-hasura-user-id"]}, nil
+	return session.Session{Role: role, Variables: variables, Auth: session.AuthWebhook, Actor: variables["x-hasura-user-id"], Expires: holdsUntil(doc, now)}, nil
 }
+
+// holdsUntil is how long the service says that its answer holds, by the members
+// Cache-Control or Expires; zero when it says nothing that can be read.
+func holdsUntil(doc map[string]any, now time.Time) time.Time {
+	var control, expires string
+	for name, value := range doc {
+		text, _ := value.(string)
+		switch strings.ToLower(name) {
+		case "cache-control":
+			control = text
+		case "expires":
+			expires = text
+		}
+	}
+	for directive := range strings.SplitSeq(control, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		if seconds, err := strconv.Atoi(strings.TrimSpace(value)); strings.EqualFold(name, "max-age") && err == nil && seconds >= 0 {
+			return now.Add(time.Duration(min(seconds, maxHold)) * time.Second)
+		}
+	}
+	at, err := http.ParseTime(expires)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// maxHold is a bound that no clock overflows beyond, in seconds.
+const maxHold = 10 * 365 * 24 * 3600
 
 func (h *hook) request(ctx context.Context, c Call) (*http.Request, error) {
 	if !h.post {

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -35,6 +36,20 @@ func (r *router) cors(c *fiber.Ctx, g *live.Generation) bool {
 		c.Set(fiber.HeaderAccessControlMaxAge, "600")
 	}
 	return preflight
+}
+
+// socketOrigin tells whether a page of an origin may open a socket, and whether
+// the cookies that its browser sends count. Browsers let every page open sockets
+// to everywhere, with cookies: what they keep from pages over HTTP is kept here.
+// Programs without an origin, and pages of the same host, may do both.
+func socketOrigin(list []string, origin, host string) (allowed, cookies bool) {
+	if origin == "" {
+		return true, true
+	}
+	if u, err := url.Parse(origin); err == nil && u.Host != "" && strings.EqualFold(u.Host, host) {
+		return true, true
+	}
+	return allowedOrigin(list, origin)
 }
 
 // allowedOrigin compares an origin with "*", exact origins, and origins whose

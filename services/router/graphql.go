@@ -68,22 +68,32 @@ func (r *router) serve(ctx context.Context, x exchange) answers {
 	}
 	out := answers{batch: batch}
 	for _, one := range requests {
-		response, trail := x.generation.Instance.Execute(ctx, s, instance.Request{
-			Request: one, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, ReadOnly: x.get, Relay: x.relay,
-		})
-		r.record(x, s, trail)
+		response, trail := r.execute(ctx, x, s, one)
 		out.responses = append(out.responses, response)
 		out.rate = trail.Rate
 	}
 	return out
 }
 
+// execute runs one operation and records it.
+func (r *router) execute(ctx context.Context, x exchange, s session.Session, one graphqlhttp.Request) (graphqlhttp.Response, instance.Trail) {
+	response, trail := x.generation.Instance.Execute(ctx, s, instance.Request{
+		Request: one, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, ReadOnly: x.get, Relay: x.relay,
+	})
+	r.record(x, s, trail)
+	return response, trail
+}
+
 // refusal is an answer to a request that did not reach the engine.
 func (r *router) refusal(x exchange, s session.Session, e *errcode.Error) answers {
 	trail := instance.Refusal(s, e)
 	r.record(x, s, trail)
-	internal := s.Role != "" && s.IsAdmin() || x.generation.Instance.Settings.DevMode
-	return answers{responses: []graphqlhttp.Response{{Body: graphqlhttp.ErrorBody(e, internal), Err: e}}}
+	return answers{responses: []graphqlhttp.Response{{Body: graphqlhttp.ErrorBody(e, x.showsInternal(s)), Err: e}}}
+}
+
+// showsInternal reports whether a session sees the internal part of errors.
+func (x exchange) showsInternal(s session.Session) bool {
+	return s.Role != "" && s.IsAdmin() || x.generation.Instance.Settings.DevMode
 }
 
 func (x exchange) traceParent() string {

@@ -18,6 +18,7 @@ import (
 	"tenantry/ops/metrics"
 	"tenantry/services/engine/metadataapi"
 	"tenantry/services/live"
+	"tenantry/services/router/socket"
 )
 
 // Deps are the collaborators of the router.
@@ -26,7 +27,10 @@ type Deps struct {
 	Metadata *metadataapi.API
 	Metrics  *metrics.Metrics
 	Recorder *audit.Recorder
-	Logger   *slog.Logger
+	// Sockets are the WebSockets of all projects; whoever stops the listener drains
+	// them.
+	Sockets *socket.Hub
+	Logger  *slog.Logger
 	// Base is cancelled when the time to drain has passed; requests run under it,
 	// never under fiber's context.
 	Base context.Context
@@ -41,7 +45,8 @@ type Deps struct {
 	ClientIP func(c *fiber.Ctx) string
 }
 
-// MaxGraphQLBody is the largest GraphQL request.
+// MaxGraphQLBody is the largest GraphQL request, and the largest message of a
+// WebSocket.
 const MaxGraphQLBody = 1 << 20
 
 type router struct{ Deps }
@@ -52,10 +57,11 @@ func New(app *fiber.App, d Deps) {
 	project := app.Group("/p/:project", r.locate)
 	r.registerService(project)
 	project.Post("/v1/graphql", r.graphql(false))
-	project.Get("/v1/graphql", r.graphql(false))
+	project.Get("/v1/graphql", r.socketOr(r.graphql(false), socketPath{}))
 	project.Post("/v1alpha1/graphql", r.graphql(true))
+	project.Get("/v1alpha1/graphql", r.socketOr(postOnly, socketPath{pathErrors: true}))
 	project.Post("/v1beta1/relay", r.graphqlFlavour(false, true))
-	project.Get("/v1beta1/relay", r.graphqlFlavour(false, true))
+	project.Get("/v1beta1/relay", r.socketOr(r.graphqlFlavour(false, true), socketPath{relay: true}))
 	project.Post("/v1/graphql/explain", r.explain)
 	project.All("/api/rest/*", r.rest)
 	project.Get("/api/swagger/json", r.swagger)

@@ -74,6 +74,7 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	limit := i.timeLimit(s)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	trail.Executed = true
 	result, err := i.executor.Run(ctx, program, executor.Request{
 		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
 	})

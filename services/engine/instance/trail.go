@@ -24,8 +24,11 @@ type Trail struct {
 	// Hash of the normalised operation.
 	Hash string
 	// Fields are the root fields, by name.
-	Fields    []string
-	Actions   bool
+	Fields  []string
+	Actions bool
+	// Executed says that the operation began to run: what went wrong then is its
+	// result, not a refusal.
+	Executed  bool
 	Rate      limits.Decision
 	Allowlist allowlist.Verdict
 	Decisions []Decision

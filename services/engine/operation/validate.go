@@ -5,6 +5,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"tenantry/api/errcode"
 	"tenantry/services/engine/schema"
 )
 
@@ -66,8 +67,10 @@ func validate(op *Operation) error {
 
 func (v *validation) operation() error {
 	op := v.op
-	location := map[ast.Operation]ast.DirectiveLocation{ast.Query: ast.LocationQuery,
-		ast.Mutation: ast.LocationMutation, ast.Subscription: ast.LocationSubscription}[op.Type]
+	if op.Type == ast.Subscription {
+		return errcode.New(errcode.NotSupported, "subscriptions are not supported by this version").At("$")
+	}
+	location := map[ast.Operation]ast.DirectiveLocation{ast.Query: ast.LocationQuery, ast.Mutation: ast.LocationMutation}[op.Type]
 	if err := v.checkDirectives(op.Def.Directives, location, nil); err != nil {
 		return err
 	}
@@ -85,12 +88,8 @@ func (v *validation) operation() error {
 		op.introspects = op.introspects || names[i] == "__schema" || names[i] == "__type"
 	}
 	root := op.schema.RootDefinition(op.Type, names)
-	switch {
-	case root != nil:
-	case op.Type == ast.Mutation:
+	if root == nil {
 		return invalid("$", "no mutations exist")
-	default:
-		return invalid("$", "no subscriptions exist")
 	}
 	op.types[root.Name] = root
 	return v.groups(root, groups, nil, 0)

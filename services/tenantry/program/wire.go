@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"tenantry/services/live"
 	"tenantry/services/revision"
 	"tenantry/services/router"
+	"tenantry/services/router/socket"
 	"tenantry/services/tenantry/config"
 	"tenantry/tenants/vault"
 )
@@ -54,10 +56,11 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	// under fiber's context, which ends when draining begins.
 	base, cut := context.WithCancel(context.Background())
 	app := newApp(p)
+	sockets := socket.NewHub(socket.Limits{MaxFrame: router.MaxGraphQLBody})
 	ip := clientIP(p.Config.TrustedProxies)
 	router.New(app, router.Deps{
 		Live: registry, Metadata: &metadataapi.API{Revisions: revisions, Store: p.Store, Pools: pools},
-		Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Base: base, Version: p.Version,
+		Metrics: p.Metrics, Recorder: p.Recorder, Sockets: sockets, Logger: p.Logger, Base: base, Version: p.Version,
 		GraphiQL: p.Config.Command == config.Dev, AuditSample: auditSample(p.Config.Command), ClientIP: ip,
 	})
 	control.New(app, control.Deps{
@@ -68,13 +71,27 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	watching, stopWatching := context.WithCancel(base)
 	watched := make(chan struct{})
 	go func() { defer close(watched); registry.Run(watching) }()
-	return wired{Public: app, Close: func(context.Context) error {
+	return wired{Public: public{app, sockets}, Close: func(context.Context) error {
 		stopWatching()
 		<-watched
 		cut()
 		registry.Close()
 		return nil
 	}}, nil
+}
+
+// public is the server of the public listener, with the sockets that it gave
+// away.
+type public struct {
+	*fiber.App
+	sockets *socket.Hub
+}
+
+// ShutdownWithContext ends the listener and the sockets side by side.
+func (p public) ShutdownWithContext(ctx context.Context) error {
+	drained := make(chan error, 1)
+	go func() { drained <- p.sockets.Drain(ctx) }()
+	return errors.Join(p.App.ShutdownWithContext(ctx), <-drained)
 }
 
 func newApp(p parts) *fiber.App {
