@@ -8,6 +8,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"tenantry/api/errcode"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/schema"
 )

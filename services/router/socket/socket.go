@@ -95,8 +95,8 @@ type socket struct {
 	leaving    bool // the end has been told, or the writer is gone
 	draining   bool // it ends when its operations have
 	parting    bool // the client is about to close it
-	count      int // operations started so far
-	running    int // operations that have not ended, stopped ones too
+	count      int  // operations started so far
+	running    int  // operations that have not ended, stopped ones too
 	operations map[string]*operation
 }
 
