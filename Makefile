@@ -93,3 +93,14 @@ bench-peers: bench-build ## measure beside PostGraphile; needs npm
 profile: bench-build ## CPU and allocation profiles of a query under load: make profile Q=Q1
 	@[ -n "$(Q)" ] || { echo "make profile Q=Q1"; exit 2; }
 	$(call BENCH,profile)
+
+# Packages whose benchmarks have a budget of allocations.
+BUDGETED = ./services/engine/instance
+
+.PHONY: bench-check
+bench-check: ## compare what the stages of a request allocate with the committed baseline
+	go run ./ops/bench/budget $(BUDGETED)
+
+.PHONY: bench-baseline
+bench-baseline: ## write the baseline of bench-check
+	go run ./ops/bench/budget -update $(BUDGETED)

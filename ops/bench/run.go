@@ -182,6 +182,11 @@ func (b *bench) rows(ctx context.Context) ([]row, error) {
 }
 
 func (b *bench) alternate(ctx context.Context, q query, floor, ours contestant) (row, error) {
+	for _, c := range []contestant{floor, ours} { // plans, statements, and code compiled at run time
+		if _, err := watch(c, b.database, b.options, b.window/2); err != nil {
+			return row{}, err
+		}
+	}
 	var floors, own []window
 	for range b.pairs {
 		if err := ctx.Err(); err != nil {

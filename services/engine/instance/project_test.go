@@ -33,7 +33,8 @@ type project struct {
 	folder  string // of its fixture, in testdata
 	wire    *wire
 	handler *handler
-	db      *pgx.Conn // the test's own connection, which the wire does not see
+	client  *http.Client // that reaches the handler
+	db      *pgx.Conn    // the test's own connection, which the wire does not see
 	catalog *catalog.Catalog
 }
 
@@ -66,6 +67,7 @@ func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)
 	must(t, introspect.ReadEnums(ctx, db, p.catalog, enums))
 	server := httptest.NewServer(p.handler)
 	t.Cleanup(server.Close)
+	p.client = server.Client()
 	src, err := source.NewPools(p.wire.dial).Source(vault.NewSecret(address), source.Options{})
 	must(t, err)
 	t.Cleanup(src.Close)
@@ -79,7 +81,7 @@ func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)
 		Project: tenants.Project{ID: "p1", Slug: "shop"}, Document: document, Catalogs: map[string]*catalog.Catalog{"default": p.catalog},
 		Settings: set,
 	}, instance.Outside{
-		Sources: map[string]*source.Source{"default": src}, Client: server.Client(), Limiter: limits.NewLimiter(),
+		Sources: map[string]*source.Source{"default": src}, Client: p.client, Limiter: limits.NewLimiter(),
 		Recorder: recorder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
 	})
 	must(t, err)
