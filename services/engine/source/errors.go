@@ -1,11 +1,11 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -63,39 +63,70 @@ var violations = map[string]struct {
 	"23P01": {"Exclusion constraint violation. ", errcode.ConstraintViolation},
 }
 
+// mistakes are other SQLSTATEs of what a client sent, with their codes; the
+// message is Postgres's unless one stands here.
+var mistakes = map[string]struct {
+	code    errcode.Code
+	message string
+}{
+	"21000": {errcode.DataException, ""}, // a row that ON CONFLICT would change twice, a subquery of several rows
+	"22025": {errcode.BadRequest, ""},    // a pattern that ends with its escape
+	"42704": {errcode.ConstraintError, ""},
+	"42P10": {errcode.ConstraintError, "there is no unique or exclusion constraint on target column(s)"},
+	"40001": {errcode.ConcurrentUpdate, "the operation collided with another one: try again"},
+	"40P01": {errcode.ConcurrentUpdate, "the operation collided with another one: try again"},
+	"55P03": {errcode.Busy, "another transaction holds a lock: try again"},
+}
+
+// conditions are SQLSTATEs, or classes of them, of the database's own state or of
+// what its owner decided.
+var conditions = map[string]struct {
+	code    errcode.Code
+	message string
+}{
+	"08":    {errcode.ConnectionFailed, "the project's database can't be reached"},
+	"0A":    {errcode.NotSupported, "the project's database does not support the operation"},
+	"25006": {errcode.NotSupported, "the project's database is read only"},
+	"28":    {errcode.ConnectionFailed, "the project's database refused the connection"},
+	"3D000": {errcode.ConnectionFailed, "the project's database refused the connection"},
+	"42501": {errcode.PostgresError, "the project's database role lacks a privilege"},
+	"53300": {errcode.PostgresMaxConns, "the project's database has no free connection"},
+	"57":    {errcode.ConnectionFailed, "the project's database can't be reached"},
+	"57014": {errcode.TimeLimitExceeded, "the operation took longer than its time limit"},
+	"P0001": {errcode.PostgresError, ""}, // raised by a function or trigger: its words are for clients
+}
+
+// class is the part of a SQLSTATE that says of what kind it is.
+func class(state string) string { return state[:min(2, len(state))] }
+
 // expected reports whether an error is one of what a client sent: admins are told
 // no more of it than the client.
 func expected(state string) bool {
 	_, violation := violations[state]
-	return violation || strings.HasPrefix(state, "22") || state == "40001" || state == "40P01"
+	_, mistake := mistakes[state]
+	return violation || mistake || class(state) == "22"
 }
 
 func fromSQLState(ctx context.Context, pg *pgconn.PgError) *errcode.Error {
 	if v, ok := violations[pg.Code]; ok {
 		return errcode.New(v.code, "%s", v.prefix+pg.Message)
 	}
-	switch class := pg.Code[:min(2, len(pg.Code))]; {
-	case class == "22":
-		return errcode.New(errcode.DataException, "%s", pg.Message)
-	case class == "28" || pg.Code == "3D000":
-		return errcode.New(errcode.ConnectionFailed, "the project's database refused the connection")
-	case pg.Code == "53300":
-		return errcode.New(errcode.PostgresMaxConns, "the project's database has no free connection")
-	case pg.Code == "57014":
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return errcode.New(errcode.Timeout, "the request was cancelled")
-		}
-		return errcode.New(errcode.TimeLimitExceeded, "the operation took longer than its time limit")
-	case class == "57" || class == "08":
-		return errcode.New(errcode.ConnectionFailed, "the project's database can't be reached")
-	case pg.Code == "40001" || pg.Code == "40P01":
-		return errcode.New(errcode.ConcurrentUpdate, "the operation collided with another one: try again")
-	case pg.Code == "P0001":
-		return errcode.New(errcode.PostgresError, "%s", pg.Message)
-	case pg.Code == "42501":
-		return errcode.New(errcode.PostgresError, "the project's database role lacks a privilege")
+	if m, ok := mistakes[pg.Code]; ok {
+		return errcode.New(m.code, "%s", cmp.Or(m.message, pg.Message))
 	}
-	return errcode.New(errcode.Unexpected, "database query error")
+	if class(pg.Code) == "22" {
+		return errcode.New(errcode.DataException, "%s", pg.Message)
+	}
+	if pg.Code == "57014" && errors.Is(ctx.Err(), context.Canceled) {
+		return errcode.New(errcode.Timeout, "the request was cancelled")
+	}
+	c, ok := conditions[pg.Code]
+	if !ok {
+		if c, ok = conditions[class(pg.Code)]; !ok {
+			return errcode.New(errcode.Unexpected, "database query error")
+		}
+	}
+	return errcode.New(c.code, "%s", cmp.Or(c.message, pg.Message))
 }
 
 func isNetwork(err error) bool {

@@ -23,7 +23,13 @@ func TestErrorsOfPostgresBecomePublicOnes(t *testing.T) {
 		CREATE VIEW checked AS SELECT * FROM parents WHERE id > 0 WITH CHECK OPTION;
 		INSERT INTO parents VALUES (1, 'a');
 		INSERT INTO children VALUES (1, 1);
-		CREATE FUNCTION fail(state text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'says the tenant' USING ERRCODE = state; END $$;`)
+		CREATE FUNCTION fail(state text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'says the tenant' USING ERRCODE = state; END $$;
+		CREATE FUNCTION freeze() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('transaction_read_only', 'on', true); INSERT INTO parents VALUES (9, 'x'); END $$;
+		CREATE TABLE held (id int); INSERT INTO held VALUES (1);`)
+	exec(t, db, "BEGIN; SELECT * FROM held FOR UPDATE")
+	held := db
+	db = connect(t, address)
+	defer exec(t, held, "ROLLBACK")
 	for _, c := range []struct {
 		sql     string
 		code    errcode.Code
@@ -38,6 +44,14 @@ func TestErrorsOfPostgresBecomePublicOnes(t *testing.T) {
 		{"SELECT ('x' || n)::int FROM parents, generate_series(1, 1) AS n", errcode.DataException, `invalid input syntax for type integer: "x1"`},
 		{"SELECT 1 / (id - 1) FROM parents", errcode.DataException, "division by zero"},
 		{"SELECT (2147483647 + id)::int FROM parents", errcode.DataException, "integer out of range"},
+		{"SELECT substring('abc' from id for -1) FROM parents", errcode.DataException, "negative substring length not allowed"},
+		{"SELECT name FROM parents WHERE name LIKE '\\'", errcode.BadRequest, "LIKE pattern must not end with escape character"},
+		{"INSERT INTO parents VALUES (2, 'b'), (2, 'c') ON CONFLICT (id) DO UPDATE SET name = excluded.name", errcode.DataException, "ON CONFLICT DO UPDATE command cannot affect row a second time"},
+		{"INSERT INTO parents VALUES (2, 'b') ON CONFLICT (name) DO NOTHING", errcode.ConstraintError, "there is no unique or exclusion constraint on target column(s)"},
+		{"INSERT INTO parents VALUES (2, 'b') ON CONFLICT ON CONSTRAINT nowhere DO NOTHING", errcode.ConstraintError, `constraint "nowhere" for table "parents" does not exist`},
+		{"SELECT count(*) FROM parents FOR UPDATE", errcode.NotSupported, "the project's database does not support the operation"},
+		{"SELECT freeze()", errcode.NotSupported, "the project's database is read only"},
+		{"SELECT id FROM held FOR UPDATE NOWAIT", errcode.Busy, "another transaction holds a lock: try again"},
 		{"SELECT fail('P0001')", errcode.PostgresError, "says the tenant"},
 		{"SELECT fail('40001')", errcode.ConcurrentUpdate, "the operation collided with another one: try again"},
 		{"SELECT fail('40P01')", errcode.ConcurrentUpdate, "the operation collided with another one: try again"},
@@ -63,7 +77,7 @@ func TestErrorsOfPostgresBecomePublicOnes(t *testing.T) {
 		if !errors.As(err, &public) || public.Unwrap() == nil {
 			t.Errorf("%s: operators don't see the cause", c.sql)
 		}
-		if told := public != nil && public.Internal != nil; told != (c.code == errcode.PostgresError || c.code == errcode.Unexpected || c.code == errcode.ConnectionFailed || c.code == errcode.TimeLimitExceeded || c.code == errcode.PostgresMaxConns) {
+		if told := public != nil && public.Internal != nil; told != (c.code == errcode.PostgresError || c.code == errcode.Unexpected || c.code == errcode.ConnectionFailed || c.code == errcode.TimeLimitExceeded || c.code == errcode.PostgresMaxConns || c.code == errcode.NotSupported) {
 			t.Errorf("%s: what admins are told is %v", c.sql, public.Internal)
 		}
 	}
