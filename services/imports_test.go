@@ -55,11 +55,12 @@ var importers = map[string]struct {
 	by  []string
 	why string
 }{
-	"services/engine/plan":        {[]string{"services/engine/planner", "services/engine/dialect", "services/engine/executor", "services/engine/instance"}, "plans are data between the planner and what runs them; the instance asks policy about their root fields"},
+	"services/engine/plan":        {[]string{"services/engine/planner", "services/engine/dialect", "services/engine/executor", "services/engine/instance", "services/engine/jsonquery"}, "plans are data between the planners and what runs them; the instance asks policy about their root fields"},
 	"services/engine/schema":      {[]string{"services/engine/operation", "services/engine/planner", "services/engine/instance"}, "generated types live in one place; operations are validated against them and planned by them"},
 	"services/engine/schema/sdl":  {[]string{"services/control", "services/revision", "services/engine/metadataapi"}, "actions as text are a matter of configuration, not of requests"},
 	"services/engine/operation":   {[]string{"services/engine/planner", "services/engine/instance", "services/engine/rest", "services/control", "services/engine/metadataapi"}, "whoever reads the text of an operation: to plan it, or to check it when it is saved in a collection"},
 	"services/engine/planner":     {[]string{"services/engine/instance"}, "plans are made in one place, under one cache"},
+	"services/engine/jsonquery":   {[]string{"services/engine/instance", "services/engine/metadataapi"}, "commands on data are planned and run where operations are"},
 	"services/engine/dialect":     {[]string{"services/engine/executor"}, "the only writer of SQL has one reader"},
 	"services/engine/rowjson":     {[]string{"services/engine/dialect", "services/engine/source"}, "the dialect says how a column becomes JSON, the source writes it"},
 	"services/engine/source":      {[]string{"services/engine/introspect", "services/engine/executor", "services/engine/instance", "services/engine/metadataapi", "services/live", "services/revision"}, "statements run in the executor; live owns the pools, the instance hands them over; revision probes databases, and metadata commands run the SQL of admins"},

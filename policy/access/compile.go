@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"tenantry/api/errcode"
 	"tenantry/policy/filter"
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/metadata"
@@ -22,14 +23,14 @@ type compiler struct {
 	model    *model.Model
 	table    *model.Table // that the permission is on
 	problems []string
+	// reader is set for the condition of a client: what the role may read counts.
+	reader *Role
+	// first of the problems.
+	first *errcode.Error
 }
 
 func (c *compiler) fail(path, format string, args ...any) {
-	message := fmt.Sprintf(format, args...)
-	if path != "" {
-		message = path + ": " + message
-	}
-	c.problems = append(c.problems, message)
+	c.failAs(errcode.UnexpectedPayload, path, format, args...)
 }
 
 // rule compiles a filter or check.
@@ -62,7 +63,7 @@ func (s scope) expression(value any, path string) filter.Expr {
 	}
 	all := filter.And{}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
-		all = append(all, s.member(key, object[key], path+"."+key))
+		all = append(all, s.member(key, object[key], path))
 	}
 	if len(all) == 1 {
 		return all[0]
@@ -70,42 +71,45 @@ func (s scope) expression(value any, path string) filter.Expr {
 	return all
 }
 
+// member compiles one key of an expression that stands at path.
 func (s scope) member(key string, value any, path string) filter.Expr {
+	at := s.step(path, key)
 	if value == nil {
-		s.fail(path, "unexpected null value")
+		s.fail(at, "unexpected null value")
 		return filter.False
 	}
 	switch key {
 	case "_and", "$and":
-		return filter.And(s.list(value, path))
+		return filter.And(s.list(value, at))
 	case "_or", "$or":
-		return filter.Or(s.list(value, path))
+		return filter.Or(s.list(value, at))
 	case "_not", "$not":
-		return filter.Not{Of: s.expression(value, path)}
+		return filter.Not{Of: s.expression(value, at)}
 	case "_exists", "$exists":
-		return s.exists(value, path)
+		return s.exists(value, at)
 	case "_session":
-		return s.sessionCondition(value, path)
+		if s.reader == nil {
+			return s.sessionCondition(value, at)
+		}
 	}
-	if column, ok := s.table.Stored(key); ok {
-		return s.column(column, value, path)
+	if column, ok := s.table.Stored(key); ok && s.reads(column) {
+		return s.column(column, value, s.inside(path, key))
 	}
-	if f, ok := s.table.Computed(key); ok {
-		return s.computed(f, value, path)
+	if f, ok := s.table.Computed(key); ok && (f.Value == nil || s.reads(f.Value)) {
+		return s.computed(f, value, at)
 	}
 	if r, ok := s.table.Relationship(key); ok {
 		e := filter.Exists{Table: r.Target.Name}
 		for _, pair := range r.Mapping {
 			e.On = append(e.On, filter.Pair{Outer: pair.Local, Inner: pair.Remote})
 		}
-		e.Where = scope{compiler: s.compiler, table: r.Target, depth: s.depth + 1}.expression(value, path)
+		e.Where = s.rows(r.Target, value, key, at)
 		return e
 	}
-	if r, ok := s.table.Aggregated(key); ok {
-		return s.aggregate(r, value, path)
+	if r, ok := s.table.Aggregated(key); ok && s.reader == nil {
+		return s.aggregate(r, value, at)
 	}
-	s.fail(path, "%q is neither a column nor a relationship of %s", key, s.where())
-	return filter.False
+	return s.unknown(key, path)
 }
 
 // list compiles the operands of _and and _or; a single object is wrapped.
@@ -116,7 +120,11 @@ func (s scope) list(value any, path string) []filter.Expr {
 	}
 	all := make([]filter.Expr, len(items))
 	for i, item := range items {
-		all[i] = s.expression(item, fmt.Sprintf("%s[%d]", path, i))
+		at := path
+		if s.reader == nil {
+			at = fmt.Sprintf("%s[%d]", path, i)
+		}
+		all[i] = s.expression(item, at)
 	}
 	return all
 }
@@ -126,7 +134,7 @@ func (s scope) exists(value any, path string) filter.Expr {
 	object, _ := value.(map[string]any)
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		if key != "_table" && key != "_where" {
-			s.fail(path+"."+key, "unknown key; expected _table and _where")
+			s.fail(s.inside(path, key), "unknown key; expected _table and _where")
 		}
 	}
 	text, err := json.Marshal(object["_table"])
@@ -139,14 +147,15 @@ func (s scope) exists(value any, path string) filter.Expr {
 		return filter.False
 	}
 	target, ok := s.model.Table(s.table.Source, catalog.Name{Schema: name.Schema, Name: name.Name})
-	if !ok {
-		s.fail(path+"._table", "table %q is not tracked in source %q", name.String(), s.table.Source)
+	if !ok && s.reader != nil && !s.reader.Admin {
+		s.failAs(errcode.PermissionDenied, path, unreadable, s.reader.Name, name.String())
 		return filter.False
 	}
-	return filter.Exists{
-		Table: target.Name,
-		Where: scope{compiler: s.compiler, table: target, depth: s.depth + 1}.expression(object["_where"], path+"._where"),
+	if !ok {
+		s.fail(s.inside(path, "_table"), "table %q is not tracked in source %q", name.String(), s.table.Source)
+		return filter.False
 	}
+	return filter.Exists{Table: target.Name, Where: s.rows(target, object["_where"], name.String(), s.step(path, "_where"))}
 }
 
 // column compiles what is said of a column: an object of operators, or a bare
@@ -158,7 +167,7 @@ func (s scope) column(column *model.Column, value any, path string) filter.Expr 
 	}
 	all := filter.And{}
 	for _, op := range slices.Sorted(maps.Keys(object)) {
-		all = append(all, s.compare(column, op, object[op], path+"."+op))
+		all = append(all, s.compare(column, op, object[op], s.inside(path, op)))
 	}
 	if len(all) == 1 {
 		return all[0]
@@ -189,7 +198,7 @@ func init() {
 }
 
 func (s scope) compare(column *model.Column, spelling string, value any, path string) filter.Expr {
-	left := filter.Column{Name: column.StoredName(), Type: column.Type}
+	left := s.operand(column)
 	if value == nil {
 		s.fail(path, "unexpected null value for column %q of %s", left.Name, s.where())
 		return filter.False
@@ -242,12 +251,18 @@ func (s scope) compareColumns(left filter.Column, op filter.Op, value any, path 
 		s.fail(path, `expected a column or ["$", column]`)
 		return filter.False
 	}
+	asked := scope{compiler: s.compiler, table: of}
 	right, ok := of.Stored(name)
-	if !ok {
-		s.fail(path, "column %q does not exist in table %q", name, model.ShortName(of.Name))
-		return filter.False
+	switch {
+	case ok && asked.reads(right):
+		other := asked.operand(right)
+		other.Up = up
+		return filter.Compare{Left: left, Op: op, Right: other}
+	case s.reader != nil:
+		return asked.unknown(name, path)
 	}
-	return filter.Compare{Left: left, Op: op, Right: filter.Column{Name: name, Type: right.Type, Up: up}}
+	s.fail(path, "column %q does not exist in table %q", name, model.ShortName(of.Name))
+	return filter.False
 }
 
 // fits reports whether Postgres has the operator for the column's type.

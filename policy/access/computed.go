@@ -2,8 +2,6 @@ package access
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"tenantry/policy/filter"
 	"tenantry/tenants/model"
@@ -74,13 +72,11 @@ func (s scope) computed(f *model.ComputedField, value any, path string) filter.E
 	call := CallOf(&f.Callable)
 	if f.Value == nil {
 		return filter.Exists{Table: f.Target.Name, From: call,
-			Where: scope{compiler: s.compiler, table: f.Target, depth: s.depth + 1}.expression(value, path)}
+			Where: s.rows(f.Target, value, f.Field, path)}
 	}
 	before := len(s.problems)
 	e := s.column(f.Value, value, path)
-	for i := before; i < len(s.problems); i++ {
-		s.problems[i] = strings.ReplaceAll(s.problems[i], strconv.Quote(f.Value.StoredName()), strconv.Quote(f.Field))
-	}
+	s.renamed(before, f)
 	return computing(e, f.Value.StoredName(), call)
 }
 

@@ -56,13 +56,13 @@ func (s scope) special(column *model.Column, left filter.Column, name string, va
 	}
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		if !slices.Contains(input.arguments, key) {
-			s.fail(path+"."+key, "unknown key")
+			s.fail(s.inside(path, key), "unknown key")
 		}
 	}
 	for _, key := range input.arguments {
 		switch given, ok := object[key]; {
 		case ok && given != nil:
-			call.Arguments = append(call.Arguments, s.param(argumentType(column.Base, key), given, path+"."+key))
+			call.Arguments = append(call.Arguments, s.param(argumentType(column.Base, key), given, s.inside(path, key)))
 		case key == "from" || key == "distance" || key == "geommin":
 			s.fail(path, "the key %q is missing", key)
 		}
@@ -106,11 +106,11 @@ func (s scope) cast(column *model.Column, value any, path string) filter.Expr {
 		case to == "geometry" && column.Base.Name == "geography", to == "geography" && column.Base.Name == "geometry":
 			as.Base = catalog.TypeRef{Schema: column.Base.Schema, Name: to}
 		default:
-			s.fail(path+"."+to, "the column %q of %s can't be read as %s", column.StoredName(), s.where(), to)
+			s.fail(s.inside(path, to), "the column %q of %s can't be read as %s", column.StoredName(), s.where(), to)
 			continue
 		}
 		as.Type = as.Base
-		all = append(all, castLeft(s.column(&as, object[to], path+"."+to), as.Base))
+		all = append(all, castLeft(s.column(&as, object[to], s.inside(path, to)), as.Base))
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"tenantry/api/errcode"
 	"tenantry/api/session"
 	"tenantry/policy/filter"
 	"tenantry/tenants/catalog"
@@ -14,14 +15,21 @@ import (
 // param is a value of a rule: a session variable or a literal. Values have the
 // type under a domain: comparing with one that the domain refuses is no error.
 func (c *compiler) param(t catalog.TypeRef, value any, path string) filter.Param {
-	if name, ok := value.(string); ok && session.IsVariable(name) {
+	if name, ok := c.variable(value); ok {
 		return filter.Param{From: filter.Session, Name: strings.ToLower(name), Type: t}
 	}
 	text, ok := literal(t, value)
 	if !ok {
-		c.fail(path, "expected a value of type %s", typeName(t))
+		c.failAs(errcode.ParseFailed, path, "expected a value of type %s", typeName(t))
 	}
 	return filter.Param{From: filter.Literal, Name: text, Type: t}
+}
+
+// variable is the session variable that a value of a rule names; a client names
+// none.
+func (c *compiler) variable(value any) (string, bool) {
+	name, ok := value.(string)
+	return name, ok && c.reader == nil && session.IsVariable(name)
 }
 
 // preset is the value that the engine sets.
@@ -39,7 +47,7 @@ func (c *compiler) preset(column *model.Column, text rawJSON) filter.Param {
 // no array of them (columns that are arrays, session variables among the
 // values), a comparison each.
 func (s scope) membership(column *model.Column, left filter.Column, op filter.Op, value any, path string) filter.Expr {
-	if name, ok := value.(string); ok && session.IsVariable(name) && !column.List() {
+	if _, ok := s.variable(value); ok && !column.List() {
 		array := column.Base
 		array.Dimensions++
 		return filter.Compare{Left: left, Op: op, Right: s.param(array, value, path)}
@@ -55,8 +63,8 @@ func (s scope) membership(column *model.Column, left filter.Column, op filter.Op
 			s.fail(path, "unexpected null value in the list for column %q of %s", left.Name, s.where())
 			return filter.False
 		}
-		name, ok := item.(string)
-		one = one || ok && session.IsVariable(name)
+		_, ok := s.variable(item)
+		one = one || ok
 	}
 	switch {
 	case len(list) == 0 && op == filter.In:

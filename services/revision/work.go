@@ -39,6 +39,8 @@ type Work struct {
 	stale  bool
 	also   []func(ctx context.Context, tx *store.Tx) error
 	detail map[string]any
+	// engines that were made of stages.
+	engines []*live.Generation
 }
 
 // stage is what a step changes. Documents and catalogs are never modified, so a
@@ -56,6 +58,8 @@ type stage struct {
 type resolved struct {
 	model        *model.Model
 	inconsistent []model.Inconsistency
+	// engine is nil until asked for.
+	engine *live.Generation
 }
 
 // Judge says how the inconsistencies are taken that a step adds.
@@ -89,7 +93,9 @@ func (s *Service) Revise(ctx context.Context, projectSlugOrID string, c Change, 
 		if err != nil {
 			return Outcome{}, err
 		}
-		if err = f(ctx, w); err == nil {
+		err = f(ctx, w)
+		w.Close()
+		if err == nil {
 			out, err := s.commitWork(ctx, w, c)
 			if err == nil || !errors.Is(err, store.ErrConflict) || w.ran || c.ExpectVersion != 0 || try == tries {
 				s.afterFailure(ctx, w, c.Author, err)
@@ -156,7 +162,7 @@ func (w *Work) Inconsistencies() []model.Inconsistency { return w.resolve().inco
 func (w *Work) resolve() *resolved {
 	if w.resolved == nil {
 		m, _, inconsistent := instance.Resolve(w.document, w.catalogs, w.settings.Compat)
-		w.resolved = &resolved{m, inconsistent}
+		w.resolved = &resolved{model: m, inconsistent: inconsistent}
 	}
 	return w.resolved
 }
@@ -212,7 +218,7 @@ func (w *Work) added(before stage, whole bool) []model.Inconsistency {
 	}
 	if before.resolved == nil {
 		m, _, inconsistent := instance.Resolve(before.document, before.catalogs, w.settings.Compat)
-		before.resolved = &resolved{m, inconsistent}
+		before.resolved = &resolved{model: m, inconsistent: inconsistent}
 	}
 	known := map[string]bool{}
 	for _, i := range before.resolved.inconsistent {
@@ -245,7 +251,7 @@ func (w *Work) Configure(edit func(settings.Settings) (settings.Settings, error)
 	if err := edited.Validate(); err != nil {
 		return err
 	}
-	w.settings = edited
+	w.settings, w.resolved = edited, nil
 	return nil
 }
 
@@ -264,6 +270,36 @@ func (w *Work) Open(name string) (*source.Source, error) {
 		}
 	}
 	return nil, errcode.New(errcode.NotExists, "source with name %q does not exist", name).At("$.args.source")
+}
+
+// Engine is the project as it is by now, to run commands on its data, until the
+// work changes or is closed. What they write is written at once, whatever becomes
+// of the work.
+func (w *Work) Engine(ctx context.Context, writes bool) (*instance.Instance, error) {
+	w.ran = w.ran || writes
+	of := w.resolve()
+	if of.engine == nil {
+		d, err := w.draft()
+		if err != nil {
+			return nil, err
+		}
+		made, err := w.service.Live.Build(ctx, d.state)
+		if err != nil {
+			return nil, publicBuildError(err)
+		}
+		w.engines = append(w.engines, made)
+		of.engine = made
+	}
+	return of.engine.Instance, nil
+}
+
+// Close gives back the engines; without any there is nothing to close.
+func (w *Work) Close() {
+	for _, engine := range w.engines {
+		engine.Discard()
+		w.resolved = nil
+	}
+	w.engines = nil
 }
 
 // missing reads the catalogs of sources that have none. A database that could not

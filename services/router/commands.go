@@ -20,29 +20,28 @@ import (
 // commandTime bounds a metadata command; SQL of migrations may take long.
 const commandTime = 5 * time.Minute
 
-// metadata serves one of the command endpoints: admin only.
+// metadata serves one of the command endpoints: for admins; commands on data are
+// for all roles.
 func (r *router) metadata(endpoint metadataapi.Endpoint) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		g, h, ip, id := generation(c), copyHeaders(c), r.ClientIP(c), requestID(c)
-		body := bytes.Clone(c.Request().Body())
+		x := exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c), body: bytes.Clone(c.Request().Body()), surface: string(endpoint)}
 		ctx, cancel := context.WithTimeout(r.Base, commandTime)
 		defer cancel()
-		x := exchange{generation: g, headers: h, ip: ip, id: id}
-		s, err := g.Authn.AuthenticateCall(ctx, authn.Call{Headers: h, IP: ip, Surface: authn.Metadata})
+		call := authn.Call{Headers: x.headers, IP: x.ip, Surface: authn.Metadata}
+		if metadataapi.OnData(endpoint, x.body) {
+			call.Surface, call.Request = authn.GraphQL, x.body
+		}
+		s, err := x.generation.Authn.AuthenticateCall(ctx, call)
 		if err == nil && !s.IsAdmin() {
-			err = errcode.New(errcode.AccessDenied, "restricted access : admin only").At("$.args")
+			err = allowClient(call.Surface, x.body)
 		}
 		if err != nil {
-			e := errcode.From(err)
-			r.recordCommand(x, s, endpoint, "", e)
-			status := e.Status()
-			if e.Path == "$.args" {
-				status = fiber.StatusBadRequest
-			}
-			return sendJSON(c.Status(status), graphqlhttp.MediaJSON, restError(e, false))
+			return r.refuseCommand(c, x, s, errcode.From(err))
 		}
-		author := revision.Author{Actor: instance.Actor(s), TenantID: g.Project.TenantID, IP: ip, RequestID: id}
-		answer, command, err := r.Metadata.Run(ctx, endpoint, g.Project, author, body)
+		if call.Surface == authn.GraphQL {
+			return r.data(c, ctx, x, s, endpoint)
+		}
+		answer, command, err := r.Metadata.Run(ctx, r.commands(x, s, endpoint, func(t instance.Trail) { r.record(x, s, t) }))
 		if err != nil {
 			e := errcode.From(err)
 			r.recordCommand(x, s, endpoint, command, e)
@@ -51,6 +50,59 @@ func (r *router) metadata(endpoint metadataapi.Endpoint) fiber.Handler {
 		r.recordCommand(x, s, endpoint, command, nil)
 		return sendJSON(c, graphqlhttp.MediaJSON, answer)
 	}
+}
+
+// allowClient judges the commands of who is no admin.
+func allowClient(surface authn.Surface, body []byte) error {
+	switch {
+	case surface != authn.GraphQL:
+		return errcode.New(errcode.AccessDenied, "restricted access : admin only").At("$.args")
+	case len(body) > MaxGraphQLBody:
+		return errcode.New(errcode.BadRequest, "the body has %d bytes; commands on data may have %d", len(body), MaxGraphQLBody)
+	}
+	return nil
+}
+
+// refuseCommand answers a caller whose command does not run: 401 without a
+// credential, 400 with that of another role.
+func (r *router) refuseCommand(c *fiber.Ctx, x exchange, s session.Session, e *errcode.Error) error {
+	r.recordCommand(x, s, metadataapi.Endpoint(x.surface), "", e)
+	status := e.Status()
+	if e.Path == "$.args" {
+		status = fiber.StatusBadRequest
+	}
+	return sendJSON(c.Status(status), graphqlhttp.MediaJSON, restError(e, false))
+}
+
+func (r *router) commands(x exchange, s session.Session, endpoint metadataapi.Endpoint, record func(instance.Trail)) metadataapi.Request {
+	author := revision.Author{Actor: instance.Actor(s), TenantID: x.generation.Project.TenantID, IP: x.ip, RequestID: x.id}
+	return metadataapi.Request{Endpoint: endpoint, Project: x.generation.Project, Author: author, Body: x.body, Data: metadataapi.Data{
+		Session: s, Instance: x.generation.Instance, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, Record: record,
+	}}
+}
+
+// data answers commands on data: each is recorded as an operation in GraphQL is.
+func (r *router) data(c *fiber.Ctx, ctx context.Context, x exchange, s session.Session, endpoint metadataapi.Endpoint) error {
+	var last instance.Trail
+	answer, _, err := r.Metadata.Run(ctx, r.commands(x, s, endpoint, func(t instance.Trail) {
+		last = t
+		r.record(x, s, t)
+	}))
+	e := errcode.From(err)
+	if e != nil && last.Err == nil { // it did not get as far as an instance
+		r.record(x, s, instance.Refusal(s, e))
+	}
+	refused := e != nil && e.Code == errcode.RateLimitExceeded
+	rateHeaders(c, last.Rate, refused)
+	if e == nil {
+		return sendJSON(c, graphqlhttp.MediaJSON, answer)
+	}
+	status := commandStatus(e)
+	if refused {
+		status = e.Status()
+	}
+	internal := s.IsAdmin() || x.generation.Instance.Settings.DevMode
+	return sendJSON(c.Status(status), graphqlhttp.MediaJSON, restError(e, internal))
 }
 
 // commandStatus: the command endpoints know 400, 404 of projects, 409 and 500.

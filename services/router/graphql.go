@@ -27,6 +27,8 @@ type exchange struct {
 	query      url.Values // of a GET
 	statuses   bool
 	relay      bool // the Relay flavour of the schema
+	// surface is what the audit calls the API; empty is graphql.
+	surface string
 }
 
 // graphql serves GraphQL; statuses says that errors use their HTTP status

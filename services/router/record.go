@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -30,7 +31,7 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	}
 	event := audit.Event{
 		Kind: kind, TenantID: g.Project.TenantID, ProjectID: g.Project.ID, Actor: instance.Actor(s), Role: s.Role,
-		Action: "graphql", Target: strings.Join(t.Fields, ","), Outcome: outcome, RequestID: x.id, IP: x.ip,
+		Action: cmp.Or(x.surface, "graphql"), Target: strings.Join(t.Fields, ","), Outcome: outcome, RequestID: x.id, IP: x.ip,
 		Detail: map[string]any{"type": t.Type, "name": t.Name, "hash": t.Hash, "ms": t.Duration.Milliseconds()},
 	}
 	if t.Err != nil {

@@ -147,7 +147,7 @@ func Update(u *plan.Update) Mutation {
 
 // assignmentSQL is what stands between the column and the value.
 var assignmentSQL = map[plan.AssignmentOp]string{
-	plan.Inc: " + ", plan.Append: " || ", plan.DeleteKey: " - ", plan.DeleteElem: " - ", plan.DeleteAtPath: " #- ",
+	plan.Inc: " + ", plan.Mul: " * ", plan.Append: " || ", plan.DeleteKey: " - ", plan.DeleteElem: " - ", plan.DeleteAtPath: " #- ",
 }
 
 func (w *writer) assignment(a plan.Assignment, row *scope) {
@@ -156,6 +156,8 @@ func (w *writer) assignment(a plan.Assignment, row *scope) {
 	switch a.Op {
 	case plan.Set:
 		w.value(a.Value)
+	case plan.Default:
+		w.text("DEFAULT")
 	case plan.Prepend:
 		w.value(a.Value)
 		w.text(" || ")

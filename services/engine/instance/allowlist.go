@@ -49,7 +49,11 @@ func (i *Instance) checkAllowlist(s session.Session, r Request, trail *Trail) er
 	if err != nil {
 		return err
 	}
-	verdict, err := i.allowlist.Check(s.Role, allowlist.Shape{Hash: hash, Name: r.OperationName})
+	return i.checkListed(s, allowlist.Shape{Hash: hash, Name: r.OperationName}, trail)
+}
+
+func (i *Instance) checkListed(s session.Session, shape allowlist.Shape, trail *Trail) error {
+	verdict, err := i.allowlist.Check(s.Role, shape)
 	trail.Allowlist = verdict
 	if err != nil {
 		i.outside.Metrics.RecordAllowlistRefusal(s.Role)

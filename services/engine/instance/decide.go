@@ -12,11 +12,10 @@ import (
 
 // decide asks the project's policy about the operation and each root field,
 // before anything runs. An error while deciding is a denial.
-func (i *Instance) decide(ctx context.Context, s session.Session, p *prepared, planned *plan.Plan, vars map[string]any, trail *Trail) error {
+func (i *Instance) decide(ctx context.Context, s session.Session, about authz.Operation, planned *plan.Plan, vars map[string]any, trail *Trail) error {
 	if s.IsAdmin() {
 		return nil
 	}
-	about := authz.Operation{Type: string(p.operation.Type), Name: p.operation.Name, Hash: p.operation.Hash}
 	request := authz.Request{Point: authz.PointOperation, Project: i.Project.ID, Session: s, Operation: about}
 	if err := i.ask(ctx, request, "$", trail); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
+	"tenantry/policy/authz"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/executor"
 )
@@ -68,16 +69,21 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 		return none, err
 	}
 	trail.plan(program.Plan)
-	if err := i.decide(ctx, s, p, program.Plan, vars, trail); err != nil {
+	if err := i.decide(ctx, s, authz.Operation{Type: string(p.operation.Type), Name: p.operation.Name, Hash: p.operation.Hash}, program.Plan, vars, trail); err != nil {
 		return none, err
 	}
+	return i.run(ctx, s, program, executor.Request{
+		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
+	}, trail)
+}
+
+// run runs a program within the time that the session has.
+func (i *Instance) run(ctx context.Context, s session.Session, program *executor.Program, r executor.Request, trail *Trail) (executor.Result, error) {
 	limit := i.timeLimit(s)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	trail.Executed = true
-	result, err := i.executor.Run(ctx, program, executor.Request{
-		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
-	})
+	result, err := i.executor.Run(ctx, program, r)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errcode.From(err).Code == errcode.TimeLimitExceeded {
 		err = limits.TimeExceeded(limit, time.Since(trail.started)).At("$").Because(err)
 	}

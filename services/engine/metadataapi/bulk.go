@@ -70,14 +70,14 @@ func (c call) readOnly() bool {
 
 // each runs the commands of a bulk.
 func (c call) each(ctx context.Context, run func(one call, at string) (any, error)) (any, error) {
-	var bodies []json.RawMessage
-	if err := json.Unmarshal(c.Args, &bodies); err != nil {
-		return nil, errcode.New(errcode.ParseFailed, "expected a list of commands").At("$.args")
+	bodies, err := c.bodies()
+	if err != nil {
+		return nil, err
 	}
 	answers := make([]any, 0, len(bodies))
 	for i, body := range bodies {
 		at := fmt.Sprintf("$.args[%d]", i)
-		one := call{api: c.api, endpoint: c.endpoint, project: c.project, author: c.author, work: c.work}
+		one := call{api: c.api, Request: c.Request, work: c.work}
 		if err := one.read(body); err != nil {
 			return nil, within(err, at)
 		}
@@ -88,6 +88,15 @@ func (c call) each(ctx context.Context, run func(one call, at string) (any, erro
 		answers = append(answers, answer)
 	}
 	return answers, nil
+}
+
+// bodies are the commands of a bulk.
+func (c call) bodies() ([]json.RawMessage, error) {
+	var bodies []json.RawMessage
+	if err := json.Unmarshal(c.Args, &bodies); err != nil {
+		return nil, errcode.New(errcode.ParseFailed, "expected a list of commands").At("$.args")
+	}
+	return bodies, nil
 }
 
 // inside runs a command of a bulk.

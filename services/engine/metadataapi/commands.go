@@ -25,6 +25,8 @@ var metadataCommands, queryCommands, allCommands map[string]command
 func init() { // literals would refer to themselves through bulk
 	queryCommands = map[string]command{
 		"run_sql": {run: runSQL}, "bulk": {run: bulk}, "concurrent_bulk": {run: concurrentBulk, reads: true},
+		"select": {run: onData, reads: true, data: true}, "count": {run: onData, reads: true, data: true},
+		"insert": {run: onData, data: true}, "update": {run: onData, data: true}, "delete": {run: onData, data: true},
 	}
 	metadataCommands = map[string]command{
 		"bulk": {run: bulk}, "bulk_keep_going": {run: bulkKeepGoing}, "bulk_atomic": {run: bulk},
@@ -157,10 +159,6 @@ func unsupported(name string) (what string, ok bool) {
 		if strings.Contains(name, of.part) {
 			return of.what, true
 		}
-	}
-	switch name {
-	case "select", "insert", "update", "delete", "count":
-		return "commands of the JSON data language", true
 	}
 	for _, kind := range []string{"mssql_", "bigquery_", "citus_", "cockroach_", "mysql_"} {
 		if strings.HasPrefix(name, kind) {

@@ -135,7 +135,6 @@ func TestCommandsThatAreRefused(t *testing.T) {
 	before, version := p.export()
 	p.fails("random", `{}`, errcode.ParseFailed, "$.type", "random")
 	p.fails("create_scheduled_event", `{}`, errcode.NotSupported, "$.type", "scheduled events")
-	p.fails("select", `{}`, errcode.NotSupported, "$.type", "JSON data language")
 	p.fails("create_query_collection", `{"name": "", "definition": {"queries": []}}`, errcode.ParseFailed, "$.name", "empty string not allowed")
 	p.fails("untrack_table", `{"table": "author", "casc": true}`, errcode.ParseFailed, "$.casc", "unknown key")
 	p.fails("untrack_table", `{"table": "author"}`, errcode.DependencyError, "$.args", `relationship article.author in source "default"`)

@@ -16,9 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tenantry/api/errcode"
+	"tenantry/api/session"
 	"tenantry/ops/audit"
 	"tenantry/ops/metrics"
 	"tenantry/ops/postgres/pgtest"
+	"tenantry/services/engine/instance"
 	"tenantry/services/engine/metadataapi"
 	"tenantry/services/engine/source"
 	"tenantry/services/live"
@@ -30,8 +32,9 @@ import (
 
 // project is one project with everything behind its commands real.
 type project struct {
-	t   *testing.T
-	api *metadataapi.API
+	t    *testing.T
+	api  *metadataapi.API
+	live *live.Registry
 	tenants.Project
 	url string // of its database
 }
@@ -68,8 +71,11 @@ func newProject(t *testing.T) *project {
 	created, err := revisions.Create(ctx, revision.Author{}, store.NewProject{TenantID: tenant.ID, Name: "Shop", Slug: "shop"},
 		revision.Database{URL: vault.NewSecret(own)})
 	check(err)
-	return &project{t: t, api: &metadataapi.API{Revisions: revisions, Store: kept}, Project: created.Project, url: own}
+	return &project{t: t, api: &metadataapi.API{Revisions: revisions, Store: kept}, live: registry, Project: created.Project, url: own}
 }
+
+// admin is who sends what has no session of its own.
+var admin = session.Session{Role: session.Admin, Variables: map[string]string{session.RoleVariable: session.Admin}}
 
 // send runs a command of /v1/query, which takes all of them.
 func (p *project) send(body string) (any, *errcode.Error) {
@@ -78,9 +84,21 @@ func (p *project) send(body string) (any, *errcode.Error) {
 
 func (p *project) sendTo(endpoint metadataapi.Endpoint, body string) (any, *errcode.Error) {
 	p.t.Helper()
+	return p.sendAs(admin, endpoint, body)
+}
+
+func (p *project) sendAs(s session.Session, endpoint metadataapi.Endpoint, body string) (any, *errcode.Error) {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	text, _, err := p.api.Run(ctx, endpoint, p.Project, revision.Author{}, []byte(body))
+	entry, err := p.live.Get(ctx, p.ID)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	text, _, err := p.api.Run(ctx, metadataapi.Request{
+		Endpoint: endpoint, Project: p.Project, Body: []byte(body),
+		Data: metadataapi.Data{Session: s, Instance: entry.Current().Instance, Record: func(instance.Trail) {}},
+	})
 	if err != nil {
 		e := errcode.From(err)
 		if e.Code == errcode.Unexpected && e.OwnStatus() == 0 {

@@ -1,10 +1,12 @@
 // Package metadataapi serves the dialect's command endpoints: /v1/metadata,
 // /v2/query and /v1/query. A command is an edit of the metadata document, made
-// through services/revision, or SQL on the project's database. The router has
-// authenticated the caller as admin before.
+// through services/revision, SQL on the project's database, or a command of the
+// JSON data language, which an instance runs. The router has authenticated the
+// caller before; who is no admin may run commands on data alone.
 //
 // All commands of one request are one piece of work: a bulk is one chain of
-// edits with one commit.
+// edits with one commit. Commands on data see the edits before them; what they
+// write is written at once, as with SQL.
 package metadataapi
 
 import (
@@ -54,13 +56,22 @@ type envelope struct {
 	ResourceVersion int64           `json:"resource_version,omitempty"`
 }
 
+// Request is a command, or a bulk of them, with what the edge knows of it.
+type Request struct {
+	Endpoint Endpoint
+	Project  tenants.Project
+	Author   revision.Author
+	Body     []byte
+	// Data is for commands on data.
+	Data Data
+}
+
 // call is one command on its way.
 type call struct {
-	api      *API
-	endpoint Endpoint
-	project  tenants.Project
-	author   revision.Author
-	work     *revision.Work
+	api *API
+	Request
+	// work is nil while a request has no other commands than those on data.
+	work *revision.Work
 	envelope
 }
 
@@ -70,6 +81,8 @@ type command struct {
 	run func(ctx context.Context, c call) (any, error)
 	// reads is true for a command that changes nothing.
 	reads bool
+	// data is true for a command of the JSON data language.
+	data bool
 }
 
 // success is the answer of a command that has none of its own.
@@ -77,9 +90,9 @@ var success = map[string]string{"message": "success"}
 
 // Run runs the command in body; the second result names it for the audit.
 // Errors are *errcode.Error with a path into the body.
-func (a *API) Run(ctx context.Context, endpoint Endpoint, project tenants.Project, author revision.Author, body []byte) ([]byte, string, error) {
-	c := call{api: a, endpoint: endpoint, project: project, author: author}
-	if err := c.read(body); err != nil {
+func (a *API) Run(ctx context.Context, r Request) ([]byte, string, error) {
+	c := call{api: a, Request: r}
+	if err := c.read(r.Body); err != nil {
 		return nil, "", err
 	}
 	answer, err := c.start(ctx)
@@ -92,6 +105,9 @@ func (a *API) Run(ctx context.Context, endpoint Endpoint, project tenants.Projec
 
 // encode leaves <, > and & as they are: the metadata holds SQL and GraphQL.
 func encode(answer any) ([]byte, error) {
+	if text, ok := answer.(json.RawMessage); ok {
+		return text, nil // rows, as Postgres wrote them
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -159,7 +175,7 @@ func (c call) name() string { return strings.TrimPrefix(c.Type, "pg_") }
 
 func (c call) find() (command, error) {
 	name := c.name()
-	if found, ok := commands(c.endpoint)[name]; ok {
+	if found, ok := commands(c.Endpoint)[name]; ok {
 		return found, nil
 	}
 	if what, ok := unsupported(name); ok {
@@ -170,18 +186,29 @@ func (c call) find() (command, error) {
 
 // start runs a request's outermost command.
 func (c call) start(ctx context.Context) (answer any, err error) {
+	data := c.dataOnly()
+	if !data && !c.Data.Session.IsAdmin() {
+		return nil, errAdminOnly
+	}
 	found, err := c.find()
 	if err != nil {
 		return nil, err
 	}
-	if found.reads {
-		if c.work, err = c.api.Revisions.View(ctx, c.project.ID); err != nil {
+	if data {
+		if err := c.checkBatch(); err != nil {
 			return nil, err
 		}
 		return found.run(ctx, c)
 	}
-	change := revision.Change{Author: c.author, Action: "metadata." + c.name(), Target: c.project.Slug, ExpectVersion: c.ResourceVersion}
-	_, err = c.api.Revisions.Revise(ctx, c.project.ID, change, func(ctx context.Context, w *revision.Work) error {
+	if found.reads {
+		if c.work, err = c.api.Revisions.View(ctx, c.Project.ID); err != nil {
+			return nil, err
+		}
+		defer c.work.Close()
+		return found.run(ctx, c)
+	}
+	change := revision.Change{Author: c.Author, Action: "metadata." + c.name(), Target: c.Project.Slug, ExpectVersion: c.ResourceVersion}
+	_, err = c.api.Revisions.Revise(ctx, c.Project.ID, change, func(ctx context.Context, w *revision.Work) error {
 		c.work = w
 		answer, err = found.run(ctx, c)
 		return err

@@ -10,11 +10,11 @@ import (
 
 // getCatalogState answers what the tools keep with a project.
 func getCatalogState(ctx context.Context, c call) (any, error) {
-	cli, console, err := c.api.Store.ToolState(ctx, c.project.ID)
+	cli, console, err := c.api.Store.ToolState(ctx, c.Project.ID)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"id": c.project.ID, "cli_state": cli, "console_state": console}, nil
+	return map[string]any{"id": c.Project.ID, "cli_state": cli, "console_state": console}, nil
 }
 
 // setCatalogState keeps a state as it is given.
@@ -30,7 +30,7 @@ func setCatalogState(_ context.Context, c call) (any, error) {
 		return nil, errcode.New(errcode.ParseFailed, "expected cli or console").At("$.type")
 	}
 	c.work.Also(func(ctx context.Context, tx *store.Tx) error {
-		return tx.PutToolState(ctx, c.project.ID, args.Type, args.State)
+		return tx.PutToolState(ctx, c.Project.ID, args.Type, args.State)
 	})
 	return success, nil
 }

@@ -9,6 +9,7 @@ package plan
 import (
 	"strconv"
 
+	"tenantry/policy/access"
 	"tenantry/policy/filter"
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/model"
@@ -127,6 +128,24 @@ type Column struct {
 	Upper bool
 }
 
+// Answered is the column as a response has it: shapes as GeoJSON and, if stringify
+// says so, numbers that have more digits than a double as text. base is its type
+// with domains looked through.
+func (c Column) Answered(base catalog.TypeRef, stringify bool) Column {
+	c.AsText = stringify && Large(base)
+	c.GeoJSON = base.Name == "geometry" || base.Name == "geography"
+	return c
+}
+
+// Large reports whether values of the type need more digits than a double has.
+func Large(t catalog.TypeRef) bool {
+	switch t.Name {
+	case "int8", "numeric", "float8":
+		return t.Schema == "pg_catalog"
+	}
+	return false
+}
+
 // Order is one key of ORDER BY: a column reached over Path.
 type Order struct {
 	// Path leads over object relationships; empty for the table's own column.
@@ -166,6 +185,23 @@ type Insert struct {
 	Tree *Tree
 	// Most rows that the role may write at once; 0 is no limit.
 	Most int
+}
+
+// SpellDefaults names a column of the table where several rows name none: DEFAULT
+// VALUES is one row, and a column that all leave to its default is as good. False
+// when the table has no column.
+func (in *Insert) SpellDefaults(columns []catalog.Column) bool {
+	if len(in.Columns) > 0 || len(in.Rows) < 2 {
+		return true
+	}
+	if len(columns) == 0 {
+		return false
+	}
+	in.Columns = []Column{{Name: columns[0].Name, Type: columns[0].Type}}
+	for i := range in.Rows {
+		in.Rows[i] = []*filter.Param{nil}
+	}
+	return true
 }
 
 // Records is an insert's rows as one parameter.
@@ -219,6 +255,8 @@ const (
 	DeleteKey                        // col = col - value (text)
 	DeleteElem                       // col = col - value (int)
 	DeleteAtPath                     // col = col #- value (text[])
+	Mul                              // col = col * value
+	Default                          // col = its default; there is no value
 )
 
 // Assignment is one column of an update.
@@ -226,6 +264,15 @@ type Assignment struct {
 	Column Column
 	Op     AssignmentOp
 	Value  filter.Param
+}
+
+// Presets are the assignments that a permission makes by itself.
+func Presets(list []access.Preset) []Assignment {
+	var out []Assignment
+	for _, preset := range list {
+		out = append(out, Assignment{Column: Column{Name: preset.Column.StoredName(), Type: preset.Column.Type}, Op: Set, Value: preset.Value})
+	}
+	return out
 }
 
 // Delete removes rows and reads what they were.

@@ -128,7 +128,7 @@ func (p *planner) function(t *model.Table, v *plan.AggregateValue, f *operation.
 			return errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", field.Name, typeName).At(path)
 		}
 		column := p.read(t, c)
-		column.AsText = p.schema.StringifiesNumbers() && large(c.Base)
+		column.AsText = p.schema.StringifiesNumbers() && plan.Large(c.Base)
 		v.Fields = append(v.Fields, plan.AggregateField{Key: field.Key, Column: &column})
 	}
 	return nil

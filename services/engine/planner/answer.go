@@ -6,16 +6,13 @@ import (
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/plan"
 	"tenantry/services/engine/schema"
-	"tenantry/tenants/catalog"
 	"tenantry/tenants/model"
 )
 
 // answered is a column as a response has it.
 func (p *planner) answered(t *model.Table, c *model.Column, f *operation.Field, path string) (plan.Column, error) {
-	out := p.read(t, c)
+	out := p.read(t, c).Answered(c.Base, p.schema.StringifiesNumbers())
 	out.Upper = c.Enum != nil && c.Enum.Renamed
-	out.AsText = p.schema.StringifiesNumbers() && large(c.Base)
-	out.GeoJSON = c.Base.Name == "geometry" || c.Base.Name == "geography"
 	in, ok := p.argument(f.Arguments, schema.Path)
 	if !ok || in.null() {
 		return out, nil
@@ -23,15 +20,6 @@ func (p *planner) answered(t *model.Table, c *model.Column, f *operation.Field, 
 	at, err := jsonPath(in, path+".args.path")
 	out.Path = at
 	return out, err
-}
-
-// large reports whether values of the type need more digits than a double has.
-func large(t catalog.TypeRef) bool {
-	switch t.Name {
-	case "int8", "numeric", "float8":
-		return t.Schema == "pg_catalog"
-	}
-	return false
 }
 
 // jsonPath is the argument path of a json column as a parameter.

@@ -1,8 +1,6 @@
 package planner
 
 import (
-	"strings"
-
 	"tenantry/api/errcode"
 	"tenantry/policy/access"
 	"tenantry/policy/filter"
@@ -19,7 +17,7 @@ func (p *planner) otherRoot(out *plan.Field, root schema.RootField, f *operation
 		out.Resource = plan.Resource{Kind: "native_query", Source: q.Source, Name: q.Metadata.RootField}
 		s, err := p.nativeRows(q, true, f, path)
 		out.Select = s
-		out.Resource.Columns = columnsOf(*out)
+		out.Resource.Columns = out.Columns()
 		return err
 	}
 	fn := root.Function
@@ -46,7 +44,7 @@ func (p *planner) otherRoot(out *plan.Field, root schema.RootField, f *operation
 	}
 	s.Comes(&plan.From{Function: call, One: !fn.Set})
 	out.Select = s
-	out.Resource.Columns = columnsOf(*out)
+	out.Resource.Columns = out.Columns()
 	if fn.Mutation {
 		out.Select, out.Call = nil, s
 	}
@@ -188,13 +186,4 @@ func (p *planner) whereComputed(t *model.Table, f field, path string) (filter.Ex
 	}
 	inner, err := p.where(c.Target, f.in, path)
 	return filter.Exists{Table: c.Target.Name, From: call, Where: filter.Both(allowed.Filter, inner)}, true, err
-}
-
-// columnName is a column as policies and the audit name it: a computed field by
-// its name in GraphQL.
-func columnName(name string) string {
-	if computed, ok := strings.CutPrefix(name, "\x00"); ok {
-		name, _, _ = strings.Cut(computed, "\x00")
-	}
-	return name
 }

@@ -67,15 +67,8 @@ func (p *planner) insertRows(out *plan.Insert, t *model.Table, in input, allowed
 		}
 		out.Rows = append(out.Rows, values)
 	}
-	if len(columns) == 0 && len(rows) > 1 { // DEFAULT VALUES is one row; a column that all leave to its default is as good
-		if len(t.Catalog.Columns) == 0 {
-			return errcode.New(errcode.NotSupported, "several rows of a table without columns can't be inserted at once").At(path)
-		}
-		first := t.Catalog.Columns[0]
-		out.Columns = []plan.Column{{Name: first.Name, Type: first.Type}}
-		for i := range out.Rows {
-			out.Rows[i] = []*filter.Param{nil}
-		}
+	if !out.SpellDefaults(t.Catalog.Columns) {
+		return errcode.New(errcode.NotSupported, "several rows of a table without columns can't be inserted at once").At(path)
 	}
 	return nil
 }
@@ -211,7 +204,7 @@ func (p *planner) conflict(t *model.Table, in input, path string) (*plan.Conflic
 		}
 	}
 	if len(out.Update) > 0 {
-		out.Set, out.Check = presets(allowed.Presets), allowed.Check
+		out.Set, out.Check = plan.Presets(allowed.Presets), allowed.Check
 	}
 	return out, nil
 }

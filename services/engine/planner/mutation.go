@@ -147,7 +147,7 @@ func (p *planner) assignments(t *model.Table, operators func(name string) (input
 			out = append(out, a)
 		}
 	}
-	out = append(out, presets(allowed.Presets)...)
+	out = append(out, plan.Presets(allowed.Presets)...)
 	if len(out) == 0 {
 		return nil, errcode.New(errcode.ValidationFailed, "at least one update operator must be provided").At(path)
 	}
@@ -166,16 +166,6 @@ func (p *planner) assignment(c *model.Column, op plan.AssignmentOp, in input, pa
 	}
 	v, err := in.param(t, path)
 	return plan.Assignment{Column: plan.Column{Name: c.StoredName(), Type: c.Type}, Op: op, Value: v}, err
-}
-
-func presets(list []access.Preset) []plan.Assignment {
-	var out []plan.Assignment
-	for _, preset := range list {
-		out = append(out, plan.Assignment{
-			Column: plan.Column{Name: preset.Column.StoredName(), Type: preset.Column.Type}, Op: plan.Set, Value: preset.Value,
-		})
-	}
-	return out
 }
 
 // returning plans what a mutation answers.

@@ -9,7 +9,6 @@ package planner
 
 import (
 	"encoding/json"
-	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -86,7 +85,7 @@ func (p *planner) resolved(out plan.Field, root schema.RootField, f *operation.F
 	err = p.tableRoot(&out, root, f, path)
 	out.Resource = plan.Resource{
 		Kind: "table", Source: root.Table.Source, Schema: root.Table.Name.Schema, Name: root.Table.Name.Name,
-		Columns: columnsOf(out),
+		Columns: out.Columns(),
 	}
 	return out, err
 }
@@ -113,55 +112,6 @@ func (p *planner) tableRoot(out *plan.Field, root schema.RootField, f *operation
 		err = errcode.New(errcode.NotSupported, "field '%s' is not supported by this version", f.Name).At(path)
 	}
 	return err
-}
-
-// columnsOf lists the columns of the root table that a field touches, for
-// policies and the audit.
-func columnsOf(f plan.Field) []string {
-	var names []string
-	read := func(output []plan.Output) {
-		for _, o := range output {
-			if o.Column != nil {
-				names = append(names, columnName(o.Column.Name))
-			}
-		}
-	}
-	answer := func(r plan.Returning) {
-		for _, m := range r.Members {
-			read(m.Rows)
-		}
-	}
-	switch {
-	case f.Select != nil:
-		read(f.Select.Output)
-		for _, node := range f.Select.Connection.Nodes() {
-			read(node)
-		}
-		if f.Select.Aggregate != nil {
-			names = append(names, f.Select.Aggregate.Columns()...)
-		}
-	case f.Insert != nil:
-		for _, c := range f.Insert.Columns {
-			names = append(names, c.Name)
-		}
-		answer(f.Insert.Returning)
-	case f.Update != nil:
-		for _, a := range f.Update.Set {
-			names = append(names, a.Column.Name)
-		}
-		answer(f.Update.Returning)
-	case f.Updates != nil:
-		for _, u := range f.Updates {
-			for _, a := range u.Set {
-				names = append(names, a.Column.Name)
-			}
-			answer(u.Returning)
-		}
-	case f.Delete != nil:
-		answer(f.Delete.Returning)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // keyCondition compares all primary key columns with the arguments of a by_pk

@@ -147,7 +147,7 @@ func (p *planner) node(out plan.Field, f *operation.Field, path string) (plan.Fi
 	}
 	s.Where = filter.Both(key, s.Where)
 	out.Select = s
-	out.Resource = plan.Resource{Kind: "table", Source: t.Source, Schema: t.Name.Schema, Name: t.Name.Name, Columns: columnsOf(out)}
+	out.Resource = plan.Resource{Kind: "table", Source: t.Source, Schema: t.Name.Schema, Name: t.Name.Name, Columns: out.Columns()}
 	return out, nil
 }
 

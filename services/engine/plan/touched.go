@@ -1,0 +1,64 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+)
+
+// Columns lists the columns of the root table that the field touches, for policies
+// and the audit; sorted.
+func (f *Field) Columns() []string {
+	var names []string
+	read := func(output []Output) {
+		for _, o := range output {
+			if o.Column != nil {
+				names = append(names, columnName(o.Column.Name))
+			}
+		}
+	}
+	answer := func(r Returning) {
+		for _, m := range r.Members {
+			read(m.Rows)
+		}
+	}
+	switch {
+	case f.Select != nil:
+		read(f.Select.Output)
+		for _, node := range f.Select.Connection.Nodes() {
+			read(node)
+		}
+		if f.Select.Aggregate != nil {
+			names = append(names, f.Select.Aggregate.Columns()...)
+		}
+	case f.Insert != nil:
+		for _, c := range f.Insert.Columns {
+			names = append(names, c.Name)
+		}
+		answer(f.Insert.Returning)
+	case f.Update != nil:
+		for _, a := range f.Update.Set {
+			names = append(names, a.Column.Name)
+		}
+		answer(f.Update.Returning)
+	case f.Updates != nil:
+		for _, u := range f.Updates {
+			for _, a := range u.Set {
+				names = append(names, a.Column.Name)
+			}
+			answer(u.Returning)
+		}
+	case f.Delete != nil:
+		answer(f.Delete.Returning)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// columnName is a column as policies and the audit name it: a computed field by
+// its name in GraphQL.
+func columnName(name string) string {
+	if computed, ok := strings.CutPrefix(name, "\x00"); ok {
+		name, _, _ = strings.Cut(computed, "\x00")
+	}
+	return name
+}
