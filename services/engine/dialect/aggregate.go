@@ -47,7 +47,7 @@ func (w *writer) object(n int, key func(i int) string, value func(i int)) {
 		if i > 0 {
 			w.text(" || ',' || ")
 		}
-		w.literal(strconv.Quote(key(i)) + ":")
+		w.literal(jsonKey(key(i)))
 		w.text(" || coalesce(to_json(")
 		value(i)
 		w.text(")::text, 'null')")

@@ -155,7 +155,7 @@ func (w *writer) record(output []plan.Output) {
 		if i > 0 {
 			w.text(" || ',' || ")
 		}
-		w.literal(strconv.Quote(o.Key) + ":")
+		w.literal(jsonKey(o.Key))
 		w.text(" || coalesce(to_json(" + rowAlias + "." + outputAlias(output, i) + ")::text, 'null')")
 	}
 	w.text(" || '}')::json")

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"encoding/json"
 	"strings"
 
 	"tenantry/tenants/catalog"
@@ -36,6 +37,16 @@ func (w *writer) literal(s string) {
 		return
 	}
 	w.text("E'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(s) + "'")
+}
+
+// jsonKey is a key of an object with its colon. Commands name their members like
+// the database does, with any letters.
+func jsonKey(key string) string {
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(key) // a string always encodes
+	return strings.TrimSuffix(out.String(), "\n") + ":"
 }
 
 // typeName writes a type for a cast. Types of the system stand without schema

@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"strconv"
-
 	"tenantry/services/engine/plan"
 	"tenantry/services/engine/rowjson"
 )
@@ -29,7 +27,7 @@ func plainColumns(s *plan.Select) []rowjson.Column {
 	out := make([]rowjson.Column, len(s.Output))
 	plain := 0
 	for i, o := range s.Output {
-		out[i].Key = append(strconv.AppendQuote(nil, o.Key), ':')
+		out[i].Key = []byte(jsonKey(o.Key))
 		if o.Nested != nil || o.Join != nil { // JSON already
 			continue
 		}
