@@ -45,19 +45,17 @@ func markdown(machine string, rows []row, program []outcome) string {
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(r.cells(), " | "))
 	}
-	b.WriteString("\n")
-	missed := 0
-	judged := program
-	for _, r := range rows {
-		judged = append(judged, r.judge()...)
-	}
+	b.WriteString("\n![Requests per second as a share of the floor's](performance.svg)\n\n")
 	for _, o := range program {
-		fmt.Fprintf(&b, "- %s\n", o)
+		fmt.Fprintf(&b, "- %s\n", o.sentence())
 	}
-	for _, o := range judged[len(program):] {
-		if !o.met {
-			missed++
-			fmt.Fprintf(&b, "- %s\n", o)
+	missed := 0
+	for _, r := range rows {
+		for _, o := range r.judge() {
+			if !o.met {
+				missed++
+				fmt.Fprintf(&b, "- %s\n", o.sentence())
+			}
 		}
 	}
 	if missed == 0 {

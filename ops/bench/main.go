@@ -32,6 +32,7 @@ type options struct {
 	pool       int           // connections to Postgres of each contestant
 	ids        int           // prepared requests per query
 	compare    int           // bodies compared per query
+	starts     int           // how often the start of the program is measured
 	scale      int           // divides the data set's sizes
 	check      bool          // exit 1 when a target is missed
 	force      bool          // measure although the floor is refused
@@ -99,12 +100,12 @@ func readOptions(args []string) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	o.scale = 1
+	o.scale, o.starts = 1, 5
 	switch o.command {
 	case "run", "peers", "profile":
 	case "smoke":
 		// Proves that everything still works; measures nothing worth quoting.
-		o.window, o.settle, o.pairs, o.compare, o.scale, o.force = 200*time.Millisecond, 50*time.Millisecond, 2, 40, 50, true
+		o.window, o.settle, o.pairs, o.compare, o.scale, o.starts = 200*time.Millisecond, 50*time.Millisecond, 2, 40, 50, 1
 	default:
 		return o, fmt.Errorf("unknown command %q: expected run, smoke, peers or profile", o.command)
 	}

@@ -43,7 +43,10 @@ func (b *bench) profile(ctx context.Context, q query) error {
 		return err
 	}
 	fmt.Printf("%s: %.0f req/s, CPU server %.0f µs, CPU Postgres %.0f µs\n", q.name, w.perSecond, w.server, w.postgres)
-	for _, shown := range [][]string{{"-nodecount=45", cpu}, {"-nodecount=35", "-sample_index=alloc_space", allocs}, {"-nodecount=35", "-sample_index=alloc_objects", allocs}} {
+	for _, shown := range [][]string{
+		{"-nodecount=45", cpu}, {"-cum", "-nodecount=70", cpu},
+		{"-nodecount=35", "-sample_index=alloc_space", allocs}, {"-nodecount=35", "-sample_index=alloc_objects", allocs},
+	} {
 		if err := top(shown...); err != nil {
 			return err
 		}

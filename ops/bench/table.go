@@ -53,6 +53,14 @@ func (o outcome) String() string {
 	return "MISSED  " + o.text
 }
 
+// sentence is for text that is not a list of marks.
+func (o outcome) sentence() string {
+	if o.met {
+		return o.text + ": met"
+	}
+	return o.text + ": **missed**"
+}
+
 // judge compares a row with its targets. What is compared is what the table
 // shows, so that a mark never contradicts it.
 func (r row) judge() []outcome {

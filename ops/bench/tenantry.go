@@ -25,11 +25,11 @@ const slug = "bench"
 // tenantry is a running `tenantry serve` with a project on the data set.
 type tenantry struct {
 	*process
-	binary, dataDir            string
-	public, operator           string // host:port
-	databaseURL, operatorKey   string
-	project, adminSecret       string
-	ownerKey, jwtKey, endpoint string
+	binary, dataDir          string
+	public, operator         string // host:port
+	databaseURL, operatorKey string
+	ownerKey, adminSecret    string
+	jwtKey, endpoint         string
 }
 
 // startTenantry starts the program as an operator would, and sets up a project
