@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
@@ -51,6 +52,18 @@ func TestAnAuthenticationWebhookDecidesTheSession(t *testing.T) {
 	}
 	if err := json.Unmarshal(body, &sent); err != nil || sent.Headers["Cookie"] != "sid=1" || sent.Request.Query != "{a}" {
 		t.Errorf("body of the POST call: %s", body)
+	}
+
+	now := time.Now()
+	for text, want := range map[string]time.Duration{
+		`"Cache-Control":"private, max-age=60"`: time.Minute, `"cache-control":"no-store"`: 0, `"Expires":"soon"`: 0,
+		`"Expires":"` + now.Add(time.Hour).UTC().Format(http.TimeFormat) + `"`: time.Hour,
+	} {
+		answer = `{"X-Hasura-Role":"user",` + text + `}`
+		s, err := post.Authenticate(t.Context(), h, "", authn.GraphQL)
+		if err != nil || want == 0 != s.Expires.IsZero() || want > 0 && s.Expires.Sub(now.Add(want)).Abs() > 5*time.Second {
+			t.Errorf("%s: the session ends at %s, %v", text, s.Expires, err)
+		}
 	}
 
 	for _, test := range []struct {

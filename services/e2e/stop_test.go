@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fasthttp/websocket"
 )
 
 func TestARequestThatRunsIsAnsweredBeforeTheProgramStops(t *testing.T) {
@@ -39,6 +41,46 @@ func TestARequestThatRunsIsAnsweredBeforeTheProgramStops(t *testing.T) {
 	}
 	if code, err := s.end(0); err != nil || code != 0 { // no second signal: that would end the patience
 		t.Errorf("exit code %d, %v:\n%s", code, err, s.stderr)
+	}
+}
+
+func TestOpenSocketsAreToldThatTheProgramStops(t *testing.T) {
+	t.Parallel()
+	s := startDev(t, dataDir(t))
+	dialer := websocket.Dialer{HandshakeTimeout: 5 * time.Second, Subprotocols: []string{"graphql-transport-ws"}}
+	socket, _, err := dialer.Dial(strings.Replace(s.Demo.Project.GraphQLURL, "http", "ws", 1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for _, text := range []string{
+		`{"type":"connection_init","payload":{"headers":{"Authorization":"Bearer ` + s.Demo.Tokens.Customer + `"}}}`,
+		`{"type":"subscribe","id":"1","payload":{"query":"{ products(limit: 1) { id } }"}}`,
+	} {
+		if err := socket.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"connection_ack", `"next"`, `"complete"`} {
+		if _, text, err := socket.ReadMessage(); err != nil || !strings.Contains(string(text), want) {
+			t.Fatalf("%s %v, expected %s", text, err, want)
+		}
+	}
+	start := time.Now()
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := socket.ReadMessage()
+		for err == nil {
+			_, _, err = socket.ReadMessage()
+		}
+		ended <- err
+	}()
+	s.stop(t)
+	if err := <-ended; !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
+		t.Errorf("the socket ended with %v", err)
+	}
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("an idle socket held up the end for %s", took)
 	}
 }
 

@@ -26,7 +26,7 @@ type Limits struct {
 	// Silence is how long a client may neither send anything nor answer pings; 60 s.
 	Silence time.Duration
 	// Write is how long a message may take to be taken by the client, and a second
-	// more for each 64 KiB; 10 s.
+	// more for each 256 KiB; 10 s.
 	Write time.Duration
 }
 

@@ -14,7 +14,7 @@ const (
 	// its own is waited for.
 	farewell = 2 * time.Second
 	// pace is how much of a large message a client must take each second.
-	pace = 64 << 10
+	pace = 256 << 10
 	// pings is how many keep-alives come before a ping of the connection, which
 	// every client answers, also one that ignores keep-alives.
 	pings = 4
