@@ -121,10 +121,9 @@ type Type struct {
 	Kind TypeKind `json:"kind"`
 	// Category is pg_type.typcategory: "N" numeric, "S" string, "D" date/time, …
 	Category string `json:"category"`
-	// NoEquality is true for a type whose values Postgres can't tell apart (json),
-	// NoOrder for one whose values have no order.
-	NoEquality bool `json:"no_equality,omitempty"`
-	NoOrder    bool `json:"no_order,omitempty"`
+	// Lacks are those of the operators =, <>, < and > that Postgres has not for
+	// the type, and "sort" if it can't sort the values: json lacks all of them.
+	Lacks []string `json:"lacks,omitempty"`
 	// Values of an enum, in order.
 	Values []string `json:"values,omitempty"`
 	// Base is the type under a domain.

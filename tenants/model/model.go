@@ -7,6 +7,8 @@
 package model
 
 import (
+	"slices"
+
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/metadata"
 )
@@ -145,13 +147,17 @@ type Column struct {
 	Base catalog.TypeRef
 	// Category is pg_type.typcategory of Base's element: "N" numeric, "S" string.
 	Category string
-	// NoEquality and NoOrder say what Postgres can't do with values of Base's element.
-	NoEquality, NoOrder bool
+	// Lacks is what Postgres can't do with values of Base's element (catalog.Type).
+	Lacks []string
 	catalog.Column
 }
 
 // StoredName is the column's name in the database.
 func (c *Column) StoredName() string { return c.Column.Name }
+
+// Can reports whether Postgres compares the column's values by an operator (=, <>,
+// <, >) or, with "sort", sorts them.
+func (c *Column) Can(what string) bool { return !slices.Contains(c.Lacks, what) }
 
 // List reports whether the GraphQL type is a list.
 func (c *Column) List() bool { return c.Base.Array() }

@@ -196,7 +196,7 @@ func (r *resolver) columns(c *catalog.Catalog, t *Table, configuration *metadata
 func resolveColumn(c *catalog.Catalog, stored *catalog.Column) *Column {
 	column := &Column{Column: *stored, Comment: stored.Comment, Scalar: ScalarOf(c, stored.Type), Base: Base(c, stored.Type)}
 	of := c.Types[column.Base.Schema+"."+column.Base.Name]
-	column.Category, column.NoEquality, column.NoOrder = of.Category, of.NoEquality, of.NoOrder
+	column.Category, column.Lacks = of.Category, of.Lacks
 	return column
 }
 

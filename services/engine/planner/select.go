@@ -172,7 +172,7 @@ func (p *planner) distinctOn(s *plan.Select, t *model.Table, in input, path stri
 		if !ok {
 			return errcode.New(errcode.ValidationFailed, "column '%s' not found in table '%s'", item.symbol(), t.Type).At(path + ".distinct_on")
 		}
-		if c.NoOrder {
+		if !c.Can("sort") {
 			return errcode.New(errcode.ValidationFailed, "rows can't be told apart by column '%s' of type '%s'", item.symbol(), c.Scalar).At(path + ".distinct_on")
 		}
 		if !wanted[c.StoredName()] {

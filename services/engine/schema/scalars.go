@@ -17,6 +17,9 @@ var (
 	textOperators    = []string{"_ilike", "_iregex", "_like", "_nilike", "_niregex", "_nlike", "_nregex", "_nsimilar", "_regex", "_similar"}
 )
 
+// comparedBy is what Postgres needs for an operator.
+var comparedBy = map[string]string{"_eq": "=", "_neq": "<>", "_gt": ">", "_gte": ">", "_lt": "<", "_lte": "<", "_in": "=", "_nin": "<>"}
+
 // operator is a comparison operator that only some types have.
 type operator struct {
 	name, description string
@@ -143,7 +146,7 @@ func comparisonName(n *model.Naming, c *model.Column) string {
 
 // comparison is <scalar>_comparison_exp (contracts §1.4).
 func (s *Schema) comparison(n *model.Naming, scalar string) *ast.Definition {
-	d := comparisonOf(n, n.Shared(scalar+comparisonSuffix), scalar, named(scalar), nonNull(scalar), s.operators(scalar))
+	d := comparisonOf(n, n.Shared(scalar+comparisonSuffix), scalar, named(scalar), nonNull(scalar), orderedOperators, s.lacking(scalar))
 	if textScalars[scalar] {
 		for _, op := range textOperators {
 			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: named(scalar)})
@@ -159,30 +162,23 @@ func (s *Schema) comparison(n *model.Naming, scalar string) *ast.Definition {
 	return d
 }
 
-// operators are those with which Postgres compares values of a scalar, and lists
-// of such.
-func (s *Schema) operators(scalar string) []string {
+// lacking are the operators that Postgres has not for values of a scalar.
+func (s *Schema) lacking(scalar string) []string {
 	for _, t := range s.model.Tables {
 		for _, c := range t.Columns {
-			switch {
-			case c.Scalar != scalar:
-			case c.NoEquality:
-				return nil
-			case c.NoOrder:
-				return []string{"_eq", "_neq"}
-			default:
-				return orderedOperators
+			if c.Scalar == scalar {
+				return c.Lacks
 			}
 		}
 	}
-	return orderedOperators
+	return nil
 }
 
 // arrayComparison is <scalar>_array_comparison_exp.
 func (s *Schema) arrayComparison(n *model.Naming, scalar string) *ast.Definition {
-	operators := s.operators(scalar)
-	d := comparisonOf(n, n.Shared(scalar+arrayComparisonSuffix), scalar, listOf(scalar), nonNullListOf(scalar), operators)
-	if len(operators) > 0 {
+	lacking := s.lacking(scalar)
+	d := comparisonOf(n, n.Shared(scalar+arrayComparisonSuffix), scalar, listOf(scalar), nonNullListOf(scalar), orderedOperators, lacking)
+	if !slices.Contains(lacking, "=") {
 		d.Fields = append(d.Fields,
 			&ast.FieldDefinition{Name: n.Field("_contained_in"), Description: "is the array contained in the given array value", Type: listOf(scalar)},
 			&ast.FieldDefinition{Name: "_contains", Description: "does the array contain the given value", Type: listOf(scalar)},
@@ -194,19 +190,21 @@ func (s *Schema) arrayComparison(n *model.Naming, scalar string) *ast.Definition
 
 // enumComparison is B_enum_comparison_exp: an enum has no order.
 func enumComparison(n *model.Naming, name, enum string) *ast.Definition {
-	d := comparisonOf(n, name, enum, named(enum), nonNull(enum), []string{"_eq", "_neq"})
+	d := comparisonOf(n, name, enum, named(enum), nonNull(enum), []string{"_eq", "_neq"}, nil)
 	sortFields(d.Fields)
 	return d
 }
 
-func comparisonOf(n *model.Naming, name, scalar string, value, element *ast.Type, operators []string) *ast.Definition {
+func comparisonOf(n *model.Naming, name, scalar string, value, element *ast.Type, operators, lacking []string) *ast.Definition {
 	d := &ast.Definition{Kind: ast.InputObject, Name: name,
 		Description: "Boolean expression to compare columns of type \"" + scalar + "\". All fields are combined with logical 'AND'."}
 	for _, op := range operators {
-		d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: value})
+		if !slices.Contains(lacking, comparedBy[op]) {
+			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: value})
+		}
 	}
-	if len(operators) > 0 {
-		for _, op := range listOperators {
+	for _, op := range listOperators {
+		if !slices.Contains(lacking, comparedBy[op]) {
 			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: op, Type: &ast.Type{Elem: element}})
 		}
 	}

@@ -198,7 +198,7 @@ func (s *Schema) orderBy(t *model.Table, name string) *ast.Definition {
 	d := &ast.Definition{Kind: ast.InputObject, Name: name,
 		Description: fmt.Sprintf("Ordering options when selecting data from %q.", t.Name.Name)}
 	for _, c := range append(s.selected(t), s.computedValues(t)...) {
-		if !c.NoOrder {
+		if c.Can("sort") {
 			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: c.Name, Type: named(t.Naming.Shared(OrderByEnum))})
 		}
 	}

@@ -97,22 +97,23 @@ used (oid) AS (
   JOIN pg_catalog.pg_type t ON t.oid = used.oid AND t.typtype = 'd'
   JOIN reference r ON r.oid = t.typbasetype
 ),
--- How the values of a type compare: by operators of its own, or of a type as
+-- How the values of a type compare: by what is its own, or that of a type as
 -- which they are read as they are.
-comparing AS MATERIALIZED (
-  SELECT reading.source, pg_catalog.array_agg(o.oprname::pg_catalog.text) AS operators,
-         EXISTS (
-           SELECT FROM pg_catalog.pg_opclass k
-           JOIN pg_catalog.pg_am m ON m.oid = k.opcmethod AND m.amname = 'btree'
-           WHERE k.opcdefault AND k.opcintype = reading.target) AS sorts
-  FROM (
-    SELECT oid AS source, oid AS target FROM used
-    UNION
-    SELECT used.oid, k.casttarget FROM used JOIN pg_catalog.pg_cast k ON k.castsource = used.oid AND k.castmethod = 'b' AND k.castcontext = 'i'
-  ) reading
+reading AS (
+  SELECT oid AS source, oid AS target FROM used
+  UNION
+  SELECT used.oid, k.casttarget FROM used JOIN pg_catalog.pg_cast k ON k.castsource = used.oid AND k.castmethod = 'b' AND k.castcontext = 'i'
+),
+comparing (source, means) AS MATERIALIZED (
+  SELECT reading.source, o.oprname::pg_catalog.text
+  FROM reading
   JOIN pg_catalog.pg_operator o ON o.oprleft = reading.target AND o.oprright = reading.target
   WHERE o.oprname IN ('=', '<>', '<', '>')
-  GROUP BY reading.source, reading.target
+  UNION
+  SELECT reading.source, 'sort'
+  FROM reading
+  JOIN pg_catalog.pg_opclass k ON k.opcdefault AND k.opcintype = reading.target
+  JOIN pg_catalog.pg_am m ON m.oid = k.opcmethod AND m.amname = 'btree'
 )
 SELECT pg_catalog.json_build_object(
   'version', pg_catalog.current_setting('server_version_num')::int4,
@@ -199,8 +200,10 @@ SELECT pg_catalog.json_build_object(
       'kind', CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite'
                              WHEN 'r' THEN 'range' WHEN 'm' THEN 'range' ELSE 'base' END,
       'category', t.typcategory,
-      'no_equality', t.typtype = 'b' AND NOT EXISTS (SELECT FROM comparing c WHERE c.source = t.oid AND c.operators @> ARRAY['=', '<>']),
-      'no_order', t.typtype = 'b' AND NOT EXISTS (SELECT FROM comparing c WHERE c.source = t.oid AND c.operators @> ARRAY['<', '>'] AND c.sorts),
+      'lacks', CASE WHEN t.typtype = 'b' THEN (
+        SELECT pg_catalog.json_agg(w.means ORDER BY w.n)
+        FROM pg_catalog.unnest(ARRAY['=', '<>', '<', '>', 'sort']) WITH ORDINALITY w (means, n)
+        WHERE NOT EXISTS (SELECT FROM comparing c WHERE c.source = t.oid AND c.means = w.means)) END,
       'values', (
         SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)
         FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
