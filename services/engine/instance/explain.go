@@ -95,7 +95,7 @@ func tablesOf(s *plan.Select) []readTable {
 			out = append(out, readTable{s.Source, hop.Table})
 		}
 	}
-	if s.Aggregate != nil {
+	if s.Shape == plan.Aggregated {
 		for _, m := range s.Aggregate.Members {
 			if m.Nodes != nil {
 				out = append(out, tablesOf(m.Nodes)...)

@@ -43,7 +43,8 @@ func newProject(t testing.TB) *project {
 	return newProjectOf(t, ".")
 }
 
-// newProjectOf is a project of shop.sql, rows.sql and shop.json in a folder.
+// newProjectOf is a project of shop.sql, rows.sql and shop.json in a folder; with
+// other.sql there it has a second source, "other", on a database of its own.
 func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)) *project {
 	t.Helper()
 	ctx := t.Context()
@@ -68,9 +69,10 @@ func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)
 	server := httptest.NewServer(p.handler)
 	t.Cleanup(server.Close)
 	p.client = server.Client()
-	src, err := source.NewPools(p.wire.dial).Source(vault.NewSecret(address), source.Options{})
-	must(t, err)
-	t.Cleanup(src.Close)
+	catalogs, sources := map[string]*catalog.Catalog{"default": p.catalog}, map[string]*source.Source{"default": p.source(t, address)}
+	if sql, err := os.ReadFile("testdata/" + folder + "/other.sql"); err == nil {
+		catalogs["other"], sources["other"] = p.second(t, string(sql))
+	}
 	recorder := audit.NewRecorder(discard{}, audit.Options{})
 	t.Cleanup(func() { _ = recorder.Close(context.Background()) })
 	set := settings.Settings{Variables: []settings.Variable{{Name: "HANDLER", Value: vault.NewSecret(server.URL)}}}
@@ -78,10 +80,10 @@ func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)
 		edit(&set)
 	}
 	p.Instance, err = instance.Build(ctx, instance.Config{
-		Project: tenants.Project{ID: "p1", Slug: "shop"}, Document: document, Catalogs: map[string]*catalog.Catalog{"default": p.catalog},
+		Project: tenants.Project{ID: "p1", Slug: "shop"}, Document: document, Catalogs: catalogs,
 		Settings: set,
 	}, instance.Outside{
-		Sources: map[string]*source.Source{"default": src}, Client: p.client, Limiter: limits.NewLimiter(),
+		Sources: sources, Client: p.client, Limiter: limits.NewLimiter(),
 		Recorder: recorder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
 	})
 	must(t, err)
@@ -89,6 +91,29 @@ func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)
 		t.Fatalf("the fixture is inconsistent: %+v", i)
 	}
 	return p
+}
+
+// source is a share in a pool whose statements the wire sees.
+func (p *project) source(t testing.TB, address string) *source.Source {
+	t.Helper()
+	src, err := source.NewPools(p.wire.dial).Source(vault.NewSecret(address), source.Options{})
+	must(t, err)
+	t.Cleanup(src.Close)
+	return src
+}
+
+// second is another database with what sql makes in it.
+func (p *project) second(t testing.TB, sql string) (*catalog.Catalog, *source.Source) {
+	t.Helper()
+	address := pgtest.Database(t)
+	db, err := pgx.Connect(t.Context(), address)
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	_, err = db.PgConn().Exec(t.Context(), sql).ReadAll()
+	must(t, err)
+	known, err := introspect.Read(t.Context(), db)
+	must(t, err)
+	return known, p.source(t, address)
 }
 
 func (p *project) exec(t testing.TB, sql string) {
