@@ -3,7 +3,7 @@
 // with the project's database, and writes one response.
 //
 // JSON that Postgres built is passed on as bytes; only an action's answer is
-// looked into.
+// looked into, and rows to which another source has something to add.
 package executor
 
 import (
