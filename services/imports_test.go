@@ -56,15 +56,16 @@ var importers = map[string]struct {
 	why string
 }{
 	"services/engine/plan":        {[]string{"services/engine/planner", "services/engine/dialect", "services/engine/executor", "services/engine/instance", "services/engine/jsonquery"}, "plans are data between the planners and what runs them; the instance asks policy about their root fields"},
-	"services/engine/schema":      {[]string{"services/engine/operation", "services/engine/planner", "services/engine/instance"}, "generated types live in one place; operations are validated against them and planned by them"},
+	"services/engine/schema":      {[]string{"services/engine/operation", "services/engine/planner", "services/engine/instance", "services/engine/impact"}, "generated types live in one place; operations are validated against them and planned by them, dry runs compare them"},
 	"services/engine/schema/sdl":  {[]string{"services/control", "services/revision", "services/engine/metadataapi"}, "actions as text are a matter of configuration, not of requests"},
-	"services/engine/operation":   {[]string{"services/engine/planner", "services/engine/instance", "services/engine/rest", "services/control", "services/engine/metadataapi"}, "whoever reads the text of an operation: to plan it, or to check it when it is saved in a collection"},
+	"services/engine/operation":   {[]string{"services/engine/planner", "services/engine/instance", "services/engine/rest", "services/engine/impact", "services/control", "services/engine/metadataapi"}, "whoever reads the text of an operation: to plan it, or to check it when it is saved in a collection"},
 	"services/engine/planner":     {[]string{"services/engine/instance"}, "plans are made in one place, under one cache"},
 	"services/engine/jsonquery":   {[]string{"services/engine/instance", "services/engine/metadataapi"}, "commands on data are planned and run where operations are"},
 	"services/engine/dialect":     {[]string{"services/engine/executor"}, "the only writer of SQL has one reader"},
 	"services/engine/rowjson":     {[]string{"services/engine/dialect", "services/engine/source"}, "the dialect says how a column becomes JSON, the source writes it"},
 	"services/engine/source":      {[]string{"services/engine/introspect", "services/engine/executor", "services/engine/instance", "services/engine/metadataapi", "services/live", "services/revision"}, "statements run in the executor; live owns the pools, the instance hands them over; revision probes databases, and metadata commands run the SQL of admins"},
 	"services/engine/introspect":  {[]string{"services/revision"}, "the catalog is read when a project changes, never while it serves"},
+	"services/engine/impact":      {[]string{"services/revision", "services/engine/metadataapi", "services/control"}, "a dry run tells what a change means; the edges show it"},
 	"services/engine/action":      {[]string{"services/engine/executor", "services/engine/instance", "services/worker"}, "a webhook is called by a step of a plan; the instance configures the caller"},
 	"services/engine/template":    {[]string{"services/engine/transform"}, "templates are written in transforms alone; where they may stand and what they read is said there"},
 	"services/engine/transform":   {[]string{"services/engine/action", "services/engine/instance", "services/engine/metadataapi"}, "a call is transformed before it is signed; the instance leaves out actions whose transforms do not compile, and a command tries transforms out"},

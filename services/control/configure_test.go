@@ -85,6 +85,9 @@ func TestMetadataIsReplacedRolledBackAndChecked(t *testing.T) {
 	if dry.at(t, "is_consistent") != false || dry.at(t, "inconsistent_objects.0.type") != "table" {
 		t.Errorf("dry run: %s", dry.text)
 	}
+	if dry.at(t, "impact.schema_changes.0.role") != "admin" {
+		t.Errorf("the impact of a dry run: %s", dry.text)
+	}
 	if got := s.want(422, owner, "PUT", p+"/metadata", `{"version":3,"sources":[],"nope":1,"actions":[{"name":1}]}`).places(t); !slices.Contains(got, "/nope") || len(got) < 3 {
 		t.Errorf("mistakes at %v", got)
 	}

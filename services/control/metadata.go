@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tenantry/policy/authz"
+	"tenantry/services/engine/impact"
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/model"
@@ -36,7 +37,7 @@ type putMetadataInput struct {
 	ProjectPath
 	Precondition
 	AllowInconsistent bool `query:"allow_inconsistent" doc:"Keep the document although objects do not resolve."`
-	DryRun            bool `query:"dry_run" doc:"Change nothing; tell what would be inconsistent."`
+	DryRun            bool `query:"dry_run" doc:"Change nothing; tell what would be inconsistent, and what the change means for clients."`
 	Body              jsonObject
 }
 
@@ -46,6 +47,7 @@ type metadataOutput struct {
 		ResourceVersion int64                 `json:"resource_version"`
 		IsConsistent    bool                  `json:"is_consistent"`
 		Objects         []model.Inconsistency `json:"inconsistent_objects" nullable:"false"`
+		Impact          *impact.Impact        `json:"impact,omitempty" doc:"Of a dry run: what the change means for clients."`
 	}
 }
 
@@ -74,6 +76,7 @@ func (s *service) replace(ctx context.Context, c *call, ifMatch string, doc *met
 	out := &metadataOutput{ETag: tag(o.ResourceVersion)}
 	out.Body.ResourceVersion, out.Body.IsConsistent = o.ResourceVersion, len(o.Inconsistencies) == 0
 	out.Body.Objects = append([]model.Inconsistency{}, o.Inconsistencies...)
+	out.Body.Impact = o.Impact
 	return out, nil
 }
 

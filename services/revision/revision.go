@@ -16,6 +16,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/ops/audit"
 	"tenantry/policy/authz"
+	"tenantry/services/engine/impact"
 	"tenantry/services/engine/instance"
 	"tenantry/services/engine/source"
 	"tenantry/services/live"
@@ -96,6 +97,9 @@ type Outcome struct {
 	Catalogs        map[string]*catalog.Catalog
 	Model           *model.Model
 	Inconsistencies []model.Inconsistency
+	// Impact is what the change would mean for clients: of the dry run of a
+	// document that replaces another.
+	Impact *impact.Impact
 }
 
 // Inconsistent refuses a change after which objects would not resolve.
@@ -174,6 +178,9 @@ func (s *Service) apply(ctx context.Context, projectID string, c Change) (Outcom
 		return Outcome{}, err
 	}
 	d, err := s.draft(ctx, state, c)
+	if err == nil && c.DryRun && c.Whole {
+		d.out.Impact, err = impactOf(state, d.out)
+	}
 	if err != nil || c.DryRun {
 		return d.out, err
 	}

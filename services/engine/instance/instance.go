@@ -153,16 +153,20 @@ func (i *Instance) schemaOf(role string, backendOnly, relay bool) (*schema.Schem
 	if s, ok := i.schemas[key]; ok {
 		return s, r
 	}
-	compat := i.Settings.Compat
-	s := schema.For(i.Model, r, schema.Options{
-		BackendOnly: backendOnly, Relay: relay, NoIntrospection: i.hidesIntrospection(role),
-		CollapsesNull: compat.V1BooleanNullCollapse, StringifiesNumbers: compat.StringifyNumericTypes,
-		InferFunctions: compat.InferFunctionPermissions,
-	})
+	options := SchemaOptions(i.Settings.Compat)
+	options.BackendOnly, options.Relay, options.NoIntrospection = backendOnly, relay, i.hidesIntrospection(role)
+	s := schema.For(i.Model, r, options)
 	if len(i.schemas) < maxSchemas {
 		i.schemas[key] = s
 	}
 	return s, r
+}
+
+// SchemaOptions are the options of all schemas of a project.
+func SchemaOptions(c settings.Compat) schema.Options {
+	return schema.Options{
+		CollapsesNull: c.V1BooleanNullCollapse, StringifiesNumbers: c.StringifyNumericTypes, InferFunctions: c.InferFunctionPermissions,
+	}
 }
 
 // Prepared is how many operations are kept ready.

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"tenantry/api/errcode"
+	"tenantry/services/engine/impact"
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
+	"tenantry/tenants/model"
 )
 
 // exportMetadata answers the bare document, or with its version (version 2).
@@ -30,6 +32,7 @@ type replaceArgs struct {
 	AllowInconsistent bool            `json:"allow_inconsistent_metadata,omitempty"`
 	AllowWarnings     *bool           `json:"allow_warnings,omitempty"`
 	DropOwn           bool            `json:"drop_own,omitempty"`
+	DryRun            bool            `json:"dry_run,omitempty"`
 }
 
 // replaceMetadata takes the bare document, or {metadata, allow_inconsistent…}.
@@ -51,13 +54,16 @@ func replaceMetadata(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, placed(err, at)
 	}
+	replace := func(before *metadata.Document) (*metadata.Document, error) {
+		return metadata.WithUnexported(doc, before), nil
+	}
+	if args.DryRun {
+		return c.preview(ctx, replace)
+	}
 	if err := c.work.Read(ctx, true); err != nil {
 		return nil, err
 	}
-	err = c.work.Edit(ctx, func(before *metadata.Document) (*metadata.Document, error) {
-		return metadata.WithUnexported(doc, before), nil
-	},
-		revision.Judge{Whole: true, Allow: args.AllowInconsistent})
+	err = c.work.Edit(ctx, replace, revision.Judge{Whole: true, Allow: args.AllowInconsistent})
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +73,21 @@ func replaceMetadata(ctx context.Context, c call) (any, error) {
 	}
 	found := c.work.Inconsistencies()
 	return map[string]any{"is_consistent": len(found) == 0, "inconsistent_objects": list(found)}, nil
+}
+
+// preview answers what a new document would mean, and changes nothing.
+func (c call) preview(ctx context.Context, replace func(*metadata.Document) (*metadata.Document, error)) (any, error) {
+	found, means, err := c.work.Preview(ctx, replace)
+	if err != nil {
+		return nil, err
+	}
+	return preview{IsConsistent: len(found) == 0, Objects: list(found), Impact: means}, nil
+}
+
+type preview struct {
+	IsConsistent bool                  `json:"is_consistent"`
+	Objects      []model.Inconsistency `json:"inconsistent_objects"`
+	*impact.Impact
 }
 
 // placed puts the problems of a part of the body in their place.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tenantry/api/errcode"
@@ -80,6 +81,26 @@ var admin = session.Session{Role: session.Admin, Variables: map[string]string{se
 // send runs a command of /v1/query, which takes all of them.
 func (p *project) send(body string) (any, *errcode.Error) {
 	return p.sendTo(metadataapi.LegacyQuery, body)
+}
+
+// raw is send, with the text of the answer.
+func (p *project) raw(body string) (string, error) {
+	p.t.Helper()
+	text, _, err := p.api.Run(context.Background(), metadataapi.LegacyQuery, p.Project, revision.Author{}, []byte(body))
+	return string(text), err
+}
+
+// outside runs SQL that nobody tells the project of.
+func (p *project) outside(sql string) {
+	p.t.Helper()
+	connection, err := pgx.Connect(context.Background(), p.url)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer connection.Close(context.Background())
+	if _, err := connection.Exec(context.Background(), sql); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func (p *project) sendTo(endpoint metadataapi.Endpoint, body string) (any, *errcode.Error) {

@@ -1,0 +1,88 @@
+// Package impact tells what a change of a project means for its clients: what
+// each role's schema gains and loses, who may do more or less, and which saved
+// operations would no longer work. services/revision asks it for dry runs; it
+// compares two resolved projects and changes nothing.
+package impact
+
+import (
+	"maps"
+	"slices"
+
+	"tenantry/policy/access"
+	"tenantry/services/engine/schema"
+	"tenantry/tenants/metadata"
+	"tenantry/tenants/model"
+)
+
+// Side is a project before or after the change. Read only.
+type Side struct {
+	Document *metadata.Document
+	Model    *model.Model
+	Access   *access.Access
+	// Options are those of the project's schemas.
+	Options schema.Options
+}
+
+// Impact is what a change means. Lists are sorted, and empty where nothing
+// changes.
+type Impact struct {
+	Schema     []SchemaChange    `json:"schema_changes" nullable:"false" doc:"Lines of the schema that each role gains and loses."`
+	Access     []AccessChange    `json:"access_changes" nullable:"false" doc:"Who may do more or less."`
+	Operations []BrokenOperation `json:"broken_operations" nullable:"false" doc:"Operations of the allow-list that would no longer be served."`
+	Endpoints  []BrokenEndpoint  `json:"broken_endpoints" nullable:"false" doc:"REST endpoints that would no longer be served."`
+}
+
+// Compare tells what the step from before to after means.
+func Compare(before, after Side) *Impact {
+	out := &Impact{Schema: []SchemaChange{}, Access: []AccessChange{}, Operations: []BrokenOperation{}, Endpoints: []BrokenEndpoint{}}
+	roles := map[string]bool{"admin": true}
+	for _, s := range []Side{before, after} {
+		for _, role := range s.Access.Roles() {
+			roles[role] = true
+		}
+	}
+	c := comparison{before: before, after: after, roles: slices.Sorted(maps.Keys(roles))}
+	for _, role := range c.roles {
+		if change := c.schemaOf(role); len(change.Added)+len(change.Removed) > 0 {
+			out.Schema = append(out.Schema, change)
+		}
+		if role != "admin" { // who may do everything anyway
+			out.Access = append(out.Access, c.accessOf(role)...)
+		}
+	}
+	c.operations(out)
+	c.endpoints(out)
+	return out
+}
+
+type comparison struct {
+	before, after Side
+	roles         []string
+	// views are the schemas of both sides, made when first asked for.
+	views map[view]*schema.Schema
+}
+
+type view struct {
+	after bool
+	role  string
+}
+
+func (c *comparison) schema(after bool, role string) *schema.Schema {
+	key := view{after, role}
+	if s := c.views[key]; s != nil {
+		return s
+	}
+	side := c.before
+	if after {
+		side = c.after
+	}
+	r, _ := side.Access.Role(role)
+	options := side.Options
+	options.BackendOnly = true // what backends alone may do counts too
+	s := schema.For(side.Model, r, options)
+	if c.views == nil {
+		c.views = map[view]*schema.Schema{}
+	}
+	c.views[key] = s
+	return s
+}
