@@ -54,13 +54,11 @@ func encode(doc errorDocument) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
 }
 
-// Data is the value of the member data of a body that DataBody made.
-func Data(body []byte) []byte { return body[len(`{"data":`) : len(body)-1] }
+// A success begins and ends so, around the members of its data.
+const (
+	DataBegin = `{"data":{`
+	DataEnd   = `}}`
+)
 
-// DataBody is the body of a success: {"data":…}.
-func DataBody(data []byte) []byte {
-	out := make([]byte, 0, len(data)+9)
-	out = append(out, `{"data":`...)
-	out = append(out, data...)
-	return append(out, '}')
-}
+// Data is the object data of a success.
+func Data(body []byte) []byte { return body[len(`{"data":`) : len(body)-1] }

@@ -25,11 +25,21 @@ const (
 // identity is what a verified token says. It is shared and never changed.
 type identity struct {
 	roles     []string
-	standard  string // the default role
-	variables map[string]string
+	standard  string            // the default role
+	variables map[string]string // of the default role; sessions share it
 	subject   string
 	until     time.Time // how long the cache may keep it
 	expires   time.Time // of the token, with the skew; zero: never
+}
+
+// as are the session variables with a role of the token.
+func (id *identity) as(role string) map[string]string {
+	if role == id.standard {
+		return id.variables
+	}
+	variables := maps.Clone(id.variables)
+	variables[session.RoleVariable] = role
+	return variables
 }
 
 // claimsReader finds the x-hasura-* claims of a token.
@@ -128,6 +138,7 @@ func (r *claimsReader) read(token jwt.MapClaims) (*identity, error) {
 		}
 		id.variables[name] = variable(value)
 	}
+	id.variables[session.RoleVariable] = id.standard
 	return id, nil
 }
 

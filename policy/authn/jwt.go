@@ -2,9 +2,9 @@ package authn
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"time"
 
@@ -62,8 +62,10 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 	type candidate struct {
 		config int
 		text   string
+		key    [sha256.Size]byte
+		id     *identity // when the token was verified before
 	}
-	var candidates []candidate
+	candidates := make([]candidate, 0, 1)
 	for i, t := range a.tokens {
 		text, present, err := locate(c.Headers, t.at)
 		if err != nil {
@@ -73,10 +75,12 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 			continue
 		}
 		found = true
-		if t.issuer != "" && t.issuer != unverifiedIssuer(text) {
+		key := cacheKey(i, text)
+		id := a.cache.get(key, a.now())
+		if id == nil && t.issuer != "" && t.issuer != unverifiedIssuer(text) {
 			continue
 		}
-		candidates = append(candidates, candidate{i, text})
+		candidates = append(candidates, candidate{i, text, key, id})
 	}
 	switch {
 	case !found:
@@ -86,27 +90,23 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 	case len(candidates) > 1:
 		return session.Session{}, true, errcode.New(errcode.InvalidHeaders, "Could not verify JWT: Multiple JWTs found")
 	}
-	id, err := a.verified(ctx, candidates[0].config, candidates[0].text)
-	if err != nil {
-		return session.Session{}, true, err
+	id := candidates[0].id
+	if id == nil {
+		if id, err = a.verify(ctx, candidates[0].config, candidates[0].text); err != nil {
+			return session.Session{}, true, err
+		}
+		a.cache.put(candidates[0].key, id)
 	}
 	role, err := chooseRole(c.Headers, id.roles, id.standard)
 	if err != nil {
 		return session.Session{}, true, err
 	}
-	variables := maps.Clone(id.variables)
-	variables[session.RoleVariable] = role
-	return session.Session{Role: role, Variables: variables, Auth: session.AuthJWT, Actor: id.subject, Expires: id.expires}, true, nil
+	return session.Session{Role: role, Variables: id.as(role), Auth: session.AuthJWT, Actor: id.subject, Expires: id.expires}, true, nil
 }
 
-// verified returns what a token says once its signature and times hold. Tokens
-// that did are remembered for a short while, never beyond their expiry.
-func (a *Authenticator) verified(ctx context.Context, config int, text string) (*identity, error) {
-	key := cacheKey(config, text)
-	now := a.now()
-	if id := a.cache.get(key, now); id != nil {
-		return id, nil
-	}
+// verify returns what a token says once its signature and times hold. It may be
+// remembered for a short while, never beyond its expiry.
+func (a *Authenticator) verify(ctx context.Context, config int, text string) (*identity, error) {
 	t := a.tokens[config]
 	claims := jwt.MapClaims{}
 	if _, err := t.parser.ParseWithClaims(text, claims, t.keyfunc(ctx)); err != nil {
@@ -116,14 +116,13 @@ func (a *Authenticator) verified(ctx context.Context, config int, text string) (
 	if err != nil {
 		return nil, err
 	}
-	id.until = now.Add(cacheFor)
+	id.until = a.now().Add(cacheFor)
 	if exp, err := claims.GetExpirationTime(); err == nil && exp != nil {
 		id.expires = exp.Add(t.skew)
 		if id.expires.Before(id.until) {
 			id.until = id.expires
 		}
 	}
-	a.cache.put(key, id)
 	return id, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,12 +101,14 @@ func (g *Generation) Refused() *errcode.Error {
 // ErrUnknown is what Get says of a project that does not exist.
 var ErrUnknown = errcode.New(errcode.NotFound, "project not found")
 
-// Get finds a project by slug or id, loading it on first use.
+// Get finds a project by slug or id, loading it on first use. The name is copied
+// when it is kept.
 func (r *Registry) Get(ctx context.Context, slugOrID string) (*Entry, error) {
 	if e := r.find(slugOrID); e != nil {
 		e.used.Store(time.Now().Unix())
 		return e, nil
 	}
+	slugOrID = strings.Clone(slugOrID)
 	loaded, err, _ := r.loads.Do(slugOrID, func() (any, error) {
 		// The load serves every waiting request, so one that leaves must not end it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)

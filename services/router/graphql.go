@@ -1,7 +1,6 @@
 package router
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/url"
@@ -16,7 +15,8 @@ import (
 	"tenantry/services/live"
 )
 
-// exchange is one GraphQL request on its way: what was read at the door, copied.
+// exchange is one GraphQL request on its way: what was read at the door. Only the
+// body is still fiber's.
 type exchange struct {
 	generation *live.Generation
 	headers    headers
@@ -45,11 +45,9 @@ func (r *router) graphqlFlavour(statuses, relay bool) fiber.Handler {
 		if x.get {
 			x.query, _ = url.ParseQuery(string(c.Request().URI().QueryString()))
 		} else {
-			x.body = bytes.Clone(c.Request().Body())
+			x.body = c.Request().Body() // read before the handler ends; what is decoded from it is copied
 		}
-		ctx, cancel := context.WithCancel(r.Base)
-		defer cancel()
-		return r.present(c, x, r.serve(ctx, x))
+		return r.present(c, x, r.serve(r.Base, x))
 	}
 }
 

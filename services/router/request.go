@@ -13,9 +13,15 @@ import (
 type headers []graphqlhttp.Header
 
 func copyHeaders(c *fiber.Ctx) headers {
-	out := make(headers, 0, 16)
+	var text strings.Builder // all of them in one piece: they live as long as the request
+	text.Grow(len(c.Request().Header.RawHeaders()) + 64)
+	out := make(headers, 0, 12)
 	for name, value := range c.Request().Header.All() {
-		out = append(out, graphqlhttp.Header{Name: string(name), Value: string(value)})
+		from := text.Len()
+		text.Write(name)
+		text.Write(value)
+		both := text.String()[from:]
+		out = append(out, graphqlhttp.Header{Name: both[:len(name)], Value: both[len(name):]})
 	}
 	return out
 }

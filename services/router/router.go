@@ -8,7 +8,6 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
@@ -112,9 +111,7 @@ func requestID(c *fiber.Ctx) string {
 // locate finds the project before anything else: unknown and suspended ones are
 // refused here, in the error form of the path.
 func (r *router) locate(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(r.Base, 30*time.Second)
-	defer cancel()
-	entry, err := r.Live.Get(ctx, strings.Clone(c.Params("project")))
+	entry, err := r.Live.Get(r.Base, c.Params("project"))
 	if err != nil {
 		e := errcode.From(err)
 		if e.Code == errcode.Unexpected {

@@ -62,8 +62,8 @@ type Request struct {
 
 // Result is the data of a response.
 type Result struct {
-	// Data is a JSON object, owned by the caller.
-	Data []byte
+	// Body is the whole response, {"data":{…}}, owned by the caller.
+	Body []byte
 	// Headers for the client (Set-Cookie of a handler).
 	Headers []graphqlhttp.Header
 }
@@ -84,7 +84,7 @@ func (x *Executor) Run(ctx context.Context, p *Program, r Request) (Result, erro
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Data: run.data(), Headers: run.headers}, nil
+	return Result{Body: run.body(), Headers: run.headers}, nil
 }
 
 // run is one execution: the parts of the response as they come.
@@ -97,13 +97,14 @@ type run struct {
 	headers []graphqlhttp.Header
 }
 
-func (r *run) data() []byte {
-	size := 2
+// body writes the response, fields in the order of the plan.
+func (r *run) body() []byte {
+	size := len(graphqlhttp.DataBegin) + len(graphqlhttp.DataEnd)
 	for i, part := range r.parts {
 		f := &r.program.Plan.Fields[i]
 		size += len(part) + len(f.Key) + len(f.Group) + 8
 	}
-	out := append(make([]byte, 0, size), '{')
+	out := append(make([]byte, 0, size), graphqlhttp.DataBegin...)
 	members := 0 // of the object that is being written
 	group := ""
 	for i, part := range r.parts {
@@ -123,7 +124,7 @@ func (r *run) data() []byte {
 	if group != "" {
 		out = append(out, '}')
 	}
-	return append(out, '}')
+	return append(out, graphqlhttp.DataEnd...)
 }
 
 // query runs the table fields of each source in one round trip, then actions.

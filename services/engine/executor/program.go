@@ -17,6 +17,9 @@ import (
 // role. Immutable; made once and cached.
 type Program struct {
 	Plan *plan.Plan
+	// Fields are the names of the root fields; Actions says that one is an action.
+	Fields  []string
+	Actions bool
 	// steps has one entry per field of the plan.
 	steps []step
 	joins map[*plan.Join]*joinStep
@@ -60,6 +63,7 @@ type step struct {
 func Compile(p *plan.Plan) *Program {
 	out := &Program{Plan: p, joins: map[*plan.Join]*joinStep{}}
 	for _, f := range p.Fields {
+		out.Fields = append(out.Fields, f.Name)
 		step := compileStep(f)
 		if step.places = placesOfField(f); step.places != nil {
 			out.attaches = true
@@ -67,6 +71,7 @@ func Compile(p *plan.Plan) *Program {
 		}
 		out.steps = append(out.steps, step)
 		if f.Action != nil {
+			out.Actions = true
 			out.compileJoins(f.Action.Selection)
 		}
 	}

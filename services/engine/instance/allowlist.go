@@ -45,8 +45,11 @@ func (i *Instance) checkAllowlist(s session.Session, r Request, trail *Trail) er
 	if s.IsAdmin() || !i.allowlist.Active() {
 		return nil
 	}
-	hash, err := operation.HashOperation(r.Query, r.OperationName)
-	if err != nil {
+	var hash string
+	var err error
+	if p, ok := i.prepared.GetIfPresent(keyOf(s, r)); ok {
+		hash = p.operation.Hash
+	} else if hash, err = operation.HashOperation(r.Query, r.OperationName); err != nil {
 		return err
 	}
 	return i.checkListed(s, allowlist.Shape{Hash: hash, Name: r.OperationName}, trail)

@@ -62,20 +62,21 @@ func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Comm
 	if err != nil {
 		return nil, err
 	}
-	trail.plan(planned.Plan)
+	program := executor.Compile(planned.Plan)
+	trail.program(program)
 	if err := limits.Check(i.Document.APILimits, s, limits.Measure{Depth: planned.Depth, Nodes: planned.Nodes}); err != nil {
 		return nil, err
 	}
 	if err := i.decide(ctx, s, authz.Operation{Type: trail.Type}, planned.Plan, planned.Variables, trail); err != nil {
 		return nil, inCommand(err)
 	}
-	result, err := i.run(ctx, s, executor.Compile(planned.Plan), executor.Request{
+	result, err := i.run(ctx, s, program, executor.Request{
 		Session: s, Variables: planned.Variables, RequestID: c.ID, TraceParent: c.TraceParent, ClientHeaders: c.ClientHeaders,
 	}, trail)
 	if err != nil {
 		return nil, inCommand(err)
 	}
-	return planned.Answer(result.Data)
+	return planned.Answer(graphqlhttp.Data(result.Body))
 }
 
 // inCommand places an error that the engine found in an operation.

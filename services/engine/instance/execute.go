@@ -35,7 +35,7 @@ func (i *Instance) Execute(ctx context.Context, s session.Session, r Request) (g
 	if err != nil {
 		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err}, trail
 	}
-	return graphqlhttp.Response{Body: graphqlhttp.DataBody(result.Data), Headers: result.Headers}, trail
+	return graphqlhttp.Response{Body: result.Body, Headers: result.Headers}, trail
 }
 
 func (i *Instance) execute(ctx context.Context, s session.Session, r Request, trail *Trail) (executor.Result, error) {
@@ -68,7 +68,7 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err != nil {
 		return none, err
 	}
-	trail.plan(program.Plan)
+	trail.program(program)
 	if err := i.decide(ctx, s, authz.Operation{Type: string(p.operation.Type), Name: p.operation.Name, Hash: p.operation.Hash}, program.Plan, vars, trail); err != nil {
 		return none, err
 	}

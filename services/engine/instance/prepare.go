@@ -49,9 +49,13 @@ const (
 	maxProgram = 256 << 10
 )
 
+func keyOf(s session.Session, r Request) operationKey {
+	return operationKey{s.Role, s.BackendOnly, r.OperationName, r.Query, r.Relay}
+}
+
 // prepare parses and validates the operation, or finds it done.
 func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
-	key := operationKey{s.Role, s.BackendOnly, r.OperationName, r.Query, r.Relay}
+	key := keyOf(s, r)
 	if p, ok := i.prepared.GetIfPresent(key); ok {
 		return p, nil
 	}

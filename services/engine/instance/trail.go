@@ -11,7 +11,6 @@ import (
 	"tenantry/policy/limits"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/operation"
-	"tenantry/services/engine/plan"
 )
 
 // Trail tells what one operation did. The edge makes one audit event and the
@@ -23,7 +22,7 @@ type Trail struct {
 	Name string
 	// Hash of the normalised operation.
 	Hash string
-	// Fields are the root fields, by name.
+	// Fields are the root fields, by name; shared, not to be changed.
 	Fields  []string
 	Actions bool
 	// Executed says that the operation began to run: what went wrong then is its
@@ -52,11 +51,8 @@ func (t *Trail) operation(op *operation.Operation) {
 	t.Type, t.Name, t.Hash = string(op.Type), op.Name, op.Hash
 }
 
-func (t *Trail) plan(p *plan.Plan) {
-	for _, f := range p.Fields {
-		t.Fields = append(t.Fields, f.Name)
-		t.Actions = t.Actions || f.Action != nil
-	}
+func (t *Trail) program(p *executor.Program) {
+	t.Fields, t.Actions = p.Fields, p.Actions
 }
 
 func (t *Trail) finish(err error) {

@@ -11,7 +11,7 @@ func (s *Source) Explain(ctx context.Context, st Bound) ([]string, error) {
 	}
 	defer conn.Release()
 	// Not prepared: a plan is asked for now and then, and the text is another one.
-	rows := conn.Conn().PgConn().ExecParams(ctx, "EXPLAIN (FORMAT TEXT) "+st.SQL, st.Args, nil, nil, nil)
+	rows := conn.wire().ExecParams(ctx, "EXPLAIN (FORMAT TEXT) "+st.SQL, st.Args, nil, nil, nil)
 	var lines []string
 	for rows.NextRow() {
 		lines = append(lines, string(rows.Values()[0]))

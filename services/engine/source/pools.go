@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tenantry/api/errcode"
 	"tenantry/tenants/vault"
 )
 
@@ -65,6 +67,11 @@ type pool struct {
 	// unprepared statements are unnamed, for transaction poolers that lose names.
 	unprepared bool
 	shares     int // guarded by owner.mu
+	// places are as many as the pool has connections; who holds one need not wait
+	// for another request. Waiting here is cheaper than under a deadline of its own.
+	places chan struct{}
+	waits  atomic.Int64
+	waited atomic.Int64 // nanoseconds
 
 	mu     sync.Mutex
 	opened *pgxpool.Pool
@@ -83,7 +90,7 @@ func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
 	defer p.mu.Unlock()
 	shared, ok := p.pools[key]
 	if !ok {
-		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second), unprepared: o.Unprepared}
+		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second), unprepared: o.Unprepared, places: make(chan struct{}, config.MaxConns)}
 		p.pools[key] = shared
 	}
 	shared.shares++
@@ -166,6 +173,31 @@ func (p *pool) open(ctx context.Context) (*pgxpool.Pool, error) {
 	p.opened = opened
 	return opened, nil
 }
+
+// enter takes a place. All of them being busy for long is an error of its own:
+// more waiting would only make the queue longer.
+func (p *pool) enter(ctx context.Context) error {
+	select {
+	case p.places <- struct{}{}:
+		return nil
+	default:
+	}
+	began := time.Now()
+	p.waits.Add(1)
+	defer func() { p.waited.Add(int64(time.Since(began))) }()
+	wait := time.NewTimer(p.wait)
+	defer wait.Stop()
+	select {
+	case p.places <- struct{}{}:
+		return nil
+	case <-wait.C:
+		return errcode.New(errcode.PoolTimeout, "the project's database has no free connection")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *pool) leave() { <-p.places }
 
 func (p *pool) current() *pgxpool.Pool {
 	p.mu.Lock()

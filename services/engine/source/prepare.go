@@ -18,7 +18,7 @@ func (s *Source) Prepare(ctx context.Context, sql string) (parameters int, wrong
 	}
 	defer conn.Release()
 	// The unnamed statement is gone with the next one.
-	described, err := conn.Conn().PgConn().Prepare(ctx, "", sql, nil)
+	described, err := conn.wire().Prepare(ctx, "", sql, nil)
 	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &pg):

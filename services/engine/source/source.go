@@ -18,7 +18,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tenantry/api/errcode"
 	"tenantry/services/engine/rowjson"
 )
 
@@ -46,7 +45,7 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 		return nil, err
 	}
 	defer p.Release()
-	conn := p.Conn().PgConn()
+	conn := p.wire()
 	if len(statements) > 1 && !slices.ContainsFunc(statements, Bound.large) {
 		out, err := s.batch(ctx, conn, statements)
 		if anyOutdated(conn, statements, err) {
@@ -126,20 +125,36 @@ func readValue(rows *pgconn.ResultReader, st Bound) []byte {
 	return value
 }
 
-// acquire takes a connection of the pool. All of them being busy for long is an
-// error of its own: more waiting would only make the queue longer.
-func (s *Source) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+// acquire takes a connection of the pool.
+func (s *Source) acquire(ctx context.Context) (held, error) {
 	p, err := s.pool.open(ctx)
 	if err != nil {
-		return nil, err
+		return held{}, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, s.pool.wait)
-	defer cancel()
-	conn, err := p.Acquire(waiting)
-	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		return nil, errcode.New(errcode.PoolTimeout, "the project's database has no free connection")
+	if err := s.pool.enter(ctx); err != nil {
+		return held{}, err
 	}
-	return conn, err
+	conn, err := p.Acquire(ctx)
+	if err != nil {
+		s.pool.leave()
+		return held{}, err
+	}
+	return held{conn, s.pool}, nil
+}
+
+// held is a connection of the pool, and the place that goes with it.
+type held struct {
+	conn *pgxpool.Conn
+	pool *pool
+}
+
+// wire is the connection as the protocol knows it.
+func (h held) wire() *pgconn.PgConn { return h.conn.Conn().PgConn() }
+
+// Release gives both back.
+func (h held) Release() {
+	h.conn.Release()
+	h.pool.leave()
 }
 
 // readRows reads plain rows as a list of objects.
@@ -170,7 +185,7 @@ func (s *Source) keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
 		return nil, err
 	}
 	defer p.Release()
-	conn := p.Conn().PgConn()
+	conn := p.wire()
 	out, err := s.byOrdinal(ctx, conn, st, n)
 	if err != nil && outdated(conn, st, err) {
 		out, err = s.byOrdinal(ctx, conn, st, n)
@@ -218,18 +233,18 @@ func (s *Source) Transaction(ctx context.Context, f func(context.Context, *Tx) e
 	}
 	defer p.Release()
 	defer rollback(tx)
-	if err := f(ctx, &Tx{s, p.Conn().PgConn()}); err != nil {
+	if err := f(ctx, &Tx{s, p.wire()}); err != nil {
 		return err
 	}
 	return mapError(ctx, tx.Commit(ctx))
 }
 
-func (s *Source) begin(ctx context.Context) (*pgxpool.Conn, pgx.Tx, error) {
+func (s *Source) begin(ctx context.Context) (held, pgx.Tx, error) {
 	p, err := s.acquire(ctx)
 	if err != nil {
-		return nil, nil, err
+		return held{}, nil, err
 	}
-	tx, err := p.Begin(ctx)
+	tx, err := p.conn.Begin(ctx)
 	if err != nil {
 		p.Release()
 	}
@@ -298,7 +313,7 @@ func (s *Source) alone(ctx context.Context, st Bound) (value []byte, ran bool, e
 		return nil, false, err
 	}
 	defer p.Release()
-	conn := p.Conn().PgConn()
+	conn := p.wire()
 	rows, err := s.send(ctx, conn, st)
 	if err != nil {
 		return nil, false, err
@@ -342,7 +357,7 @@ func (s *Source) Stat() Stat {
 	st := p.Stat()
 	return Stat{
 		InUse: st.AcquiredConns(), Idle: st.IdleConns(), Max: st.MaxConns(),
-		Waits: st.EmptyAcquireCount(), WaitTime: st.AcquireDuration(),
+		Waits: s.pool.waits.Load(), WaitTime: time.Duration(s.pool.waited.Load()),
 	}
 }
 
