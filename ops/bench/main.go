@@ -86,7 +86,7 @@ func readOptions(args []string) (options, error) {
 	flags.DurationVar(&o.window, "window", 2*time.Second, "length of one window")
 	flags.DurationVar(&o.settle, "settle", 250*time.Millisecond, "running before each window that is not counted")
 	flags.IntVar(&o.pairs, "pairs", 7, "windows of each contestant for each query")
-	flags.IntVar(&o.clients, "clients", 16, "concurrent connections")
+	flags.IntVar(&o.clients, "clients", 64, "concurrent connections")
 	flags.IntVar(&o.pool, "pool", 8, "connections to Postgres of each contestant")
 	flags.IntVar(&o.ids, "ids", 512, "prepared requests for each query")
 	flags.IntVar(&o.compare, "compare", 256, "bodies compared for each query")
