@@ -38,6 +38,8 @@ type project struct {
 	live *live.Registry
 	tenants.Project
 	url string // of its database
+	// record hears of commands on data; may be nil.
+	record func(kind string, fields []string, failed bool)
 }
 
 func newProject(t *testing.T) *project {
@@ -116,9 +118,14 @@ func (p *project) sendAs(s session.Session, endpoint metadataapi.Endpoint, body 
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	record := func(t instance.Trail) {
+		if p.record != nil {
+			p.record(t.Type, t.Fields, t.Err != nil)
+		}
+	}
 	text, _, err := p.api.Run(ctx, metadataapi.Request{
 		Endpoint: endpoint, Project: p.Project, Body: []byte(body),
-		Data: metadataapi.Data{Session: s, Instance: entry.Current().Instance, Record: func(instance.Trail) {}},
+		Data: metadataapi.Data{Session: s, Instance: entry.Current().Instance, Record: record},
 	})
 	if err != nil {
 		e := errcode.From(err)
