@@ -140,6 +140,15 @@ func TestKeysReachOnlyWhatTheirScopesAndRolesCover(t *testing.T) {
 	}
 }
 
+func TestASessionEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	cfg := keyed()
+	s, err := authenticator(t, cfg).Authenticate(t.Context(), headers{"Authorization": "Bearer pk_user"}, "", authn.GraphQL)
+	if err != nil || !s.Expires.Equal(*cfg.Keys[0].ExpiresAt) {
+		t.Errorf("ends at %s, %v", s.Expires, err)
+	}
+}
+
 func TestWithoutCredentialsOnlyTheUnauthorizedRoleRemains(t *testing.T) {
 	t.Parallel()
 	a := authenticator(t, keyed())

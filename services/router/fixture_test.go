@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -266,7 +267,8 @@ func (p *peer) next() string {
 	_ = p.conn.SetReadDeadline(time.Now().Add(8 * time.Second))
 	for {
 		_, text, err := p.conn.ReadMessage()
-		if ended, ok := err.(*websocket.CloseError); ok {
+		var ended *websocket.CloseError
+		if errors.As(err, &ended) {
 			return strings.TrimSpace(fmt.Sprintf("close %d %s", ended.Code, ended.Text))
 		}
 		if err != nil {

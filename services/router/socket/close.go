@@ -2,7 +2,6 @@ package socket
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"tenantry/api/errcode"
@@ -64,8 +63,7 @@ func (p protocol) closeRefused(err error) closing {
 // closeEnded is the end of a socket whose session counts no longer. A failure to
 // find out ends it too, with a code after which clients try again.
 func closeEnded(err error) closing {
-	e := errcode.From(err)
-	if errors.Is(err, errExpired) || e.Code != errcode.Unexpected {
+	if e := errcode.From(err); e.Code != errcode.Unexpected {
 		return closing{code: codeForbidden, text: e.Message}
 	}
 	return closeFailed
