@@ -6,6 +6,7 @@ package access
 
 import (
 	"slices"
+	"sync"
 
 	"tenantry/policy/filter"
 	"tenantry/tenants/metadata"
@@ -26,6 +27,9 @@ type Role struct {
 	tables map[*model.Table]*Table
 	// members are all roles that an inherited role unites, over all levels.
 	members map[string]bool
+	// narrow, when set, leaves less of what tables has; narrowed remembers it.
+	narrow   func(*model.Table, *Table) (*Table, bool)
+	narrowed *sync.Map
 }
 
 // Includes reports whether what is permitted to the role name is permitted to r:
@@ -37,10 +41,14 @@ func (r *Role) Includes(name string) bool {
 // Table returns what the role may do with a table; never nil, and empty when
 // nothing.
 func (r *Role) Table(t *model.Table) *Table {
-	if p, ok := r.tables[t]; ok {
-		return p
+	p, ok := r.tables[t]
+	switch {
+	case !ok:
+		return &Table{}
+	case r.narrow != nil:
+		return r.narrowedTable(t, p)
 	}
-	return &Table{}
+	return p
 }
 
 // Action reports whether the role may call an action.
@@ -89,7 +97,7 @@ func (s *Select) Nullable(c *model.Column) bool {
 		return false
 	}
 	last := cases[len(cases)-1]
-	return !filter.IsTrue(last.When) || slices.ContainsFunc(cases, func(one filter.Case) bool { return one.Mask == filter.Hidden })
+	return !filter.IsTrue(last.When) || slices.ContainsFunc(cases, func(one filter.Case) bool { return one.Mask == filter.Hidden || one.Shows != nil })
 }
 
 // RootFields says which of the root fields of a table a role sees; only

@@ -89,6 +89,10 @@ func (s scope) each(column *model.Column, left filter.Column, op filter.Op, list
 	return all
 }
 
+// Literal is a JSON value as Postgres reads it for a type; false when the type has
+// no such value.
+func Literal(t catalog.TypeRef, value any) (string, bool) { return literal(t, value) }
+
 // literal is a JSON value as Postgres reads it, and whether the type can have
 // such a value at all.
 func literal(t catalog.TypeRef, value any) (string, bool) {

@@ -13,8 +13,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/open-policy-agent/opa/v1/rego"
+	"sync/atomic"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
@@ -27,12 +26,16 @@ type Module struct{ Name, Text string }
 // asked, so a point without a rule costs nothing.
 type Point string
 
-// The points that exist so far. Operation asks allow_operation, the others ask
-// allow.
+// The points. Operation asks allow_operation, root fields and actions ask allow,
+// columns allow_column and masks, rows ask filter.
 const (
-	PointOperation Point = "operation"
-	PointRootField Point = "root_field"
-	PointAction    Point = "action"
+	PointOperation   Point = "operation"
+	PointRootField   Point = "root_field"
+	PointAction      Point = "action"
+	PointColumn      Point = "column"
+	PointRowFilter   Point = "row_filter"
+	PointInsertCheck Point = "insert_check"
+	PointUpdateCheck Point = "update_check"
 )
 
 // Operation is what a policy sees of the GraphQL operation.
@@ -96,27 +99,46 @@ func (d Decision) refusal(code errcode.Code, message, path string) *errcode.Erro
 		map[string]any{"path": path, "code": string(code), "decision_id": d.ID})
 }
 
-// Policy is a project's compiled modules. It is safe for concurrent use and
-// never changes; a new revision of the modules is a new Policy.
+// Policy is a project's modules. It is safe for concurrent use and never changes;
+// a new revision of the modules is a new Policy.
 type Policy struct {
-	hash           string
-	allow          *rego.PreparedEvalQuery // nil: the modules have no such rule
-	allowOperation *rego.PreparedEvalQuery
-	reason         *rego.PreparedEvalQuery
-	gate           *gate
+	hash    string
+	modules []Module
+	data    []byte
+	has     map[string]bool // rules of package authz
+	gate    *gate
+	late    registry
+	fault   Fault
+
+	evaluations, transients atomic.Int64
 }
 
 // Hash identifies modules and data; equal policies have equal hashes.
 func (p *Policy) Hash() string { return p.hash }
 
 // Asks reports whether the modules have a rule for a point.
-func (p *Policy) Asks(point Point) bool { return p.query(point) != nil }
+func (p *Policy) Asks(point Point) bool { return p.has[ruleAt(point)] }
 
-func (p *Policy) query(point Point) *rego.PreparedEvalQuery {
-	if point == PointOperation {
-		return p.allowOperation
+// Evaluations counts how often Rego ran for requests: for decisions and for values
+// that depend on the session. It does not count what happens when an operation is
+// planned.
+func (p *Policy) Evaluations() int64 { return p.evaluations.Load() }
+
+// Transients counts how often something took too long to be made of the policy;
+// what was planned meanwhile should be planned again.
+func (p *Policy) Transients() int64 { return p.transients.Load() }
+
+// ruleAt is the rule that a point asks.
+func ruleAt(point Point) string {
+	switch point {
+	case PointOperation:
+		return "allow_operation"
+	case PointColumn:
+		return "allow_column"
+	case PointRowFilter, PointInsertCheck, PointUpdateCheck:
+		return "filter"
 	}
-	return p.allow
+	return "allow"
 }
 
 // Problem is one mistake in a module. Row and Col count from 1; 0 means the

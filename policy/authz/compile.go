@@ -31,41 +31,55 @@ var compiling = make(chan struct{}, 1)
 // they see as data.tenant; nil is an empty one. Without modules the policy asks
 // nothing. The error is a *CompileError for mistakes in modules and data, else
 // the context's.
-func Compile(ctx context.Context, modules []Module, data []byte) (p *Policy, err error) {
+func Compile(ctx context.Context, modules []Module, data []byte) (*Policy, error) {
+	p := &Policy{hash: hashOf(modules, data), modules: modules, data: data, gate: newGate(), fault: seeded.Load()}
 	if len(modules) == 0 {
-		return &Policy{hash: hashOf(nil, data)}, nil
+		return p, nil
 	}
-	store, err := openData(data)
+	e, found, err := build(ctx, modules, data)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSizes(modules); err != nil {
+	p.has = found.has
+	if err := p.test(ctx, e, found.tests); err != nil {
 		return nil, err
+	}
+	p.keep(e)
+	return p, nil
+}
+
+// build checks and compiles modules.
+func build(ctx context.Context, modules []Module, data []byte) (e *engine, found *rules, err error) {
+	store, err := openData(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkSizes(modules); err != nil {
+		return nil, nil, err
 	}
 	select {
 	case compiling <- struct{}{}:
 		defer func() { <-compiling }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			p, err = nil, &CompileError{[]Problem{{Message: fmt.Sprintf("the modules cannot be compiled: %v", r)}}}
+			err = &CompileError{[]Problem{{Message: fmt.Sprintf("the modules cannot be compiled: %v", r)}}}
 		}
 	}()
 	parsed, err := parse(modules)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	found, err := inspect(parsed)
-	if err != nil {
-		return nil, err
+	if found, err = inspect(parsed); err != nil {
+		return nil, nil, err
 	}
 	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities)
 	if compiler.Compile(parsed); compiler.Failed() {
-		return nil, &CompileError{problems("", compiler.Errors)}
+		return nil, nil, &CompileError{problems("", compiler.Errors)}
 	}
-	return prepare(ctx, &Policy{hash: hashOf(modules, data), gate: newGate()}, found, compiler, store)
+	return &engine{compiler: compiler, store: store, queries: map[string]*rego.PreparedEvalQuery{}, partials: map[string]*rego.PreparedPartialQuery{}}, found, nil
 }
 
 func openData(data []byte) (storage.Store, error) {
@@ -137,36 +151,17 @@ func parse(modules []Module) (map[string]*ast.Module, error) {
 	return parsed, nil
 }
 
-// prepare makes the queries once; they are shared by all requests.
-func prepare(ctx context.Context, p *Policy, found *rules, c *ast.Compiler, store storage.Store) (*Policy, error) {
-	query := func(text string) (*rego.PreparedEvalQuery, error) {
-		q, err := rego.New(rego.Query(text), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return &q, nil
-	}
-	for name, target := range map[string]**rego.PreparedEvalQuery{
-		"allow": &p.allow, "allow_operation": &p.allowOperation, "reason": &p.reason,
-	} {
-		if !found.has[name] {
-			continue
-		}
-		q, err := query(root + "." + name)
-		if err != nil {
-			return nil, &CompileError{problemsOf("", err)}
-		}
-		*target = q
-	}
+// test runs the test_ rules.
+func (p *Policy) test(ctx context.Context, e *engine, tests []test) error {
 	var failed []Problem
-	for _, test := range found.tests {
-		q, err := query(test.path)
+	for _, test := range tests {
+		q, err := e.query(ctx, test.path)
 		if err != nil {
-			return nil, &CompileError{problemsOf("", err)}
+			return &CompileError{problemsOf("", err)}
 		}
 		switch held, err := p.gate.eval(ctx, q, ast.NewObject()); {
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return ctx.Err()
 		case err != nil:
 			failed = append(failed, test.problem("the test failed: "+err.Error()))
 		case !held.Allowed():
@@ -174,9 +169,9 @@ func prepare(ctx context.Context, p *Policy, found *rules, c *ast.Compiler, stor
 		}
 	}
 	if failed != nil {
-		return nil, &CompileError{failed}
+		return &CompileError{failed}
 	}
-	return p, nil
+	return nil
 }
 
 func problemsOf(module string, err error) []Problem {

@@ -23,8 +23,7 @@ const (
 // (policy-timeout, else permission-denied with the cause for operators), and
 // the decision that comes with it carries the same id.
 func (p *Policy) Decide(ctx context.Context, r Request) (Decision, error) {
-	q := p.query(r.Point)
-	if q == nil || r.Session.IsAdmin() {
+	if !p.Asks(r.Point) || r.Session.IsAdmin() {
 		return Decision{Allowed: true}, nil
 	}
 	d := Decision{Asked: true, ID: uuid.Must(uuid.NewV7()).String()}
@@ -32,17 +31,31 @@ func (p *Policy) Decide(ctx context.Context, r Request) (Decision, error) {
 	if err != nil {
 		return d, d.failed(r.Path, err)
 	}
-	results, err := p.gate.eval(ctx, q, in)
+	results, err := p.eval(ctx, root+"."+ruleAt(r.Point), in)
 	if err != nil {
 		return d, d.failed(r.Path, err)
 	}
-	if d.Allowed = results.Allowed(); !d.Allowed && p.reason != nil {
+	if d.Allowed = results.Allowed(); !d.Allowed && p.has["reason"] {
 		// A denial stands whether or not its reasons can be told.
-		if results, err := p.gate.eval(ctx, p.reason, in); err == nil {
+		if results, err := p.eval(ctx, root+".reason", in); err == nil {
 			d.Reasons = reasons(results)
 		}
 	}
 	return d, nil
+}
+
+// eval runs a query for a request.
+func (p *Policy) eval(ctx context.Context, query string, in ast.Value) (rego.ResultSet, error) {
+	e, err := p.engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q, err := e.query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	p.evaluations.Add(1)
+	return p.gate.eval(ctx, q, in)
 }
 
 func (d Decision) failed(path string, cause error) error {

@@ -42,31 +42,38 @@ func newGate() *gate { return &gate{places: make(chan struct{}, perPolicy)} }
 
 // eval runs a prepared query. The error is errTimeout (wrapped) when it took too
 // long or no place came free.
-func (g *gate) eval(ctx context.Context, q *rego.PreparedEvalQuery, in ast.Value) (results rego.ResultSet, err error) {
+func (g *gate) eval(ctx context.Context, q *rego.PreparedEvalQuery, in ast.Value) (rego.ResultSet, error) {
+	return within(ctx, g, func(cancel topdown.Cancel) (rego.ResultSet, error) {
+		return q.Eval(ctx, rego.EvalParsedInput(in), rego.EvalExternalCancel(cancel))
+	})
+}
+
+// within runs an evaluation with a place and a deadline.
+func within[T any](ctx context.Context, g *gate, evaluate func(topdown.Cancel) (T, error)) (result T, err error) {
 	if g.resting() {
-		return nil, fmt.Errorf("%w: too many time-outs in a row", errTimeout)
+		return result, fmt.Errorf("%w: too many time-outs in a row", errTimeout)
 	}
 	leave, err := g.enter(ctx)
 	if err != nil {
-		return nil, err
+		return result, err
 	}
 	defer leave()
 	defer func() {
 		if r := recover(); r != nil {
-			results, err = nil, fmt.Errorf("policy evaluation failed: %v", r)
+			err = fmt.Errorf("policy evaluation failed: %v", r)
 		}
 	}()
 	cancel := topdown.NewCancel()
 	timer := time.AfterFunc(deadline, cancel.Cancel)
 	defer timer.Stop()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
-	results, err = q.Eval(ctx, rego.EvalParsedInput(in), rego.EvalExternalCancel(cancel))
+	result, err = evaluate(cancel)
 	if topdown.IsCancel(err) && ctx.Err() == nil {
 		g.note(true)
-		return nil, fmt.Errorf("%w after %s", errTimeout, deadline)
+		return result, fmt.Errorf("%w after %s", errTimeout, deadline)
 	}
 	g.note(false)
-	return results, err
+	return result, err
 }
 
 func (g *gate) enter(ctx context.Context) (leave func(), err error) {

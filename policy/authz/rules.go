@@ -24,10 +24,6 @@ func (t test) problem(message string) Problem {
 	return Problem{Module: t.at.File, Row: t.at.Row, Col: t.at.Col, Message: message}
 }
 
-// later are rules of the contract that this version cannot enforce. A module
-// that has one is refused: a filter that filters nothing would be a hole.
-var later = []string{"filter", "masks", "allow_column"}
-
 // inspect checks what the compiler does not: the package, and the shape of the
 // rules that are asked.
 func inspect(modules map[string]*ast.Module) (*rules, error) {
@@ -74,22 +70,34 @@ func (r *rules) addTest(path string, at *ast.Location) {
 	}
 }
 
+// booleans are the rules that have to be true or false.
+var booleans = []string{"allow", "allow_operation", "allow_column", "filter"}
+
 // refuse says why a rule of package authz is not accepted, or nothing.
 func refuse(name string, rule *ast.Rule) string {
 	plain := len(rule.Head.Ref()) == 1 && rule.Head.Key == nil && len(rule.Head.Args) == 0
 	switch {
-	case slices.Contains(later, name):
-		return fmt.Sprintf("row filters in Rego are not supported by this version: remove the rule %s", name)
-	case name == "allow" || name == "allow_operation":
+	case slices.Contains(booleans, name):
 		if !plain {
 			return fmt.Sprintf("expected %s to be a rule with a boolean value, such as: %s if { … }", name, name)
 		}
 		if rule.Default && ast.Boolean(true).Compare(rule.Head.Value.Value) == 0 {
 			return fmt.Sprintf("default %s := true would allow whatever the other rules cannot decide: write the conditions as rules", name)
 		}
+		if name == "filter" && rule.Else != nil {
+			return "else cannot be translated to SQL; write the negated condition in another rule"
+		}
 	case name == "reason":
 		if rule.Head.Key == nil || len(rule.Head.Args) != 0 {
 			return "expected reason to be a set of strings, such as: reason contains \"…\" if { … }"
+		}
+	case name == "masks":
+		ref := rule.Head.Ref()
+		if _, ok := ref[len(ref)-1].Value.(ast.String); len(ref) != 2 || !ok || rule.Head.Key != nil && len(ref) != 2 || len(rule.Head.Args) != 0 {
+			return "expected masks to name a column, such as: masks.email := null if { … }"
+		}
+		if rule.Else != nil {
+			return "else cannot be translated to SQL; write the negated condition in another rule"
 		}
 	}
 	return ""

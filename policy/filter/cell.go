@@ -6,6 +6,8 @@ package filter
 type Case struct {
 	When Expr
 	Mask Mask
+	// Shows, when set, is what is seen instead of Mask's.
+	Shows Operand
 }
 
 // Mask is what is shown instead of a value.

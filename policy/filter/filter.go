@@ -155,7 +155,19 @@ type Cast struct {
 	To catalog.TypeRef
 }
 
+// Call is the value of a function of Postgres itself: Function is one of a few
+// names that the dialect knows.
+type Call struct {
+	Function  string
+	Arguments []Operand
+}
+
+// Bytes is a text whose order is that of its bytes, whatever its collation.
+type Bytes struct{ Of Operand }
+
 func (Aggregate) operand() {}
+func (Call) operand()      {}
+func (Bytes) operand()     {}
 func (Cast) operand()      {}
 func (Column) operand()    {}
 func (Param) operand()     {}
@@ -172,8 +184,11 @@ const (
 	Session
 	// Variable: the GraphQL variable Name, at Path.
 	Variable
-	// Late: value number Name of the policy's late-bound values.
+	// Late: the policy's late-bound value of that Name; undefined is NULL.
 	Late
+	// Claim: the session variable Name as a policy sees it: absent is NULL, and so
+	// is a text that is not the one spelling of a value of Type.
+	Claim
 	// Null: SQL NULL.
 	Null
 	// Array: the Items, as one array.

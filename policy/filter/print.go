@@ -121,6 +121,17 @@ func (p *printer) operand(o Operand) {
 		p.WriteString("::" + typeString(o.To))
 	case Aggregate:
 		p.aggregate(o)
+	case Call:
+		p.WriteString(o.Function + "(")
+		for i, a := range o.Arguments {
+			if i > 0 {
+				p.WriteString(", ")
+			}
+			p.operand(a)
+		}
+		p.WriteString(")")
+	case Bytes:
+		p.operand(o.Of)
 	default:
 		fmt.Fprintf(p, "%#v", o)
 	}
@@ -132,6 +143,10 @@ func (p *printer) cases(c Column) {
 		p.WriteString(" WHEN ")
 		p.expr(one.When)
 		p.WriteString(" THEN ")
+		if one.Shows != nil {
+			p.operand(one.Shows)
+			continue
+		}
 		if one.Mask != Plain {
 			p.WriteString(one.Mask.String() + " of ")
 		}
@@ -167,6 +182,8 @@ func (p *printer) param(v Param) {
 		for _, step := range v.Path {
 			fmt.Fprintf(p, "[%v]", step)
 		}
+	case Claim:
+		p.WriteString("claim(" + v.Name + ")")
 	case Late:
 		p.WriteString("late(" + v.Name + ")")
 	case Null:

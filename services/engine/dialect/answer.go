@@ -40,7 +40,7 @@ func (w *writer) answered(c *plan.Column, row *scope) {
 // leaves has another type.
 func onlyPlain(cases []filter.Case) bool {
 	for _, one := range cases {
-		if one.Mask != filter.Plain && one.Mask != filter.Hidden {
+		if one.Shows != nil || one.Mask != filter.Plain && one.Mask != filter.Hidden {
 			return false
 		}
 	}

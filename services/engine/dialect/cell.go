@@ -23,6 +23,10 @@ func (w *writer) cell(row *scope, name string, t catalog.TypeRef, cases []filter
 		w.text(" WHEN ")
 		w.condition(one.When, row)
 		w.text(" THEN ")
+		if one.Shows != nil {
+			w.operand(one.Shows, row)
+			continue
+		}
 		w.masked(row, name, t, one.Mask)
 	}
 	w.text(" END")

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"tenantry/policy/filter"
@@ -118,9 +119,30 @@ func (w *writer) operand(o filter.Operand, row *scope) {
 		w.text("::" + typeName(o.To))
 	case filter.Aggregate:
 		w.aggregateOperand(o, row)
+	case filter.Call:
+		w.plainCall(o, row)
+	case filter.Bytes:
+		w.text("(")
+		w.operand(o.Of, row)
+		w.text(` COLLATE "C")`)
 	default:
 		panic(fmt.Sprintf("dialect: no SQL for operand %T", o))
 	}
+}
+
+// plainFunctions are those of Postgres that a condition may call.
+var plainFunctions = []string{"lower", "upper", "right", "length", "strpos"}
+
+func (w *writer) plainCall(c filter.Call, row *scope) {
+	if !slices.Contains(plainFunctions, c.Function) {
+		panic(fmt.Sprintf("dialect: no SQL for function %q", c.Function))
+	}
+	w.text(c.Function + "(")
+	for i, a := range c.Arguments {
+		w.comma(i)
+		w.operand(a, row)
+	}
+	w.text(")")
 }
 
 // value writes a parameter cast to its type. The same value used twice is one

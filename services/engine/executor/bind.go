@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,8 @@ import (
 type values struct {
 	session   session.Session
 	variables map[string]any
+	// late yields what the policy leaves to each session.
+	late func(name string) (*string, error)
 	// keys are the join keys of the level that is being joined, one array literal
 	// per key column.
 	keys []string
@@ -79,6 +82,13 @@ func (v values) value(p filter.Param) (*string, error) {
 			return nil, errcode.New(errcode.NotFound, "missing session variable: %q", p.Name).At("$")
 		}
 		return &text, nil
+	case filter.Claim:
+		return v.claim(p), nil
+	case filter.Late:
+		if v.late == nil {
+			return nil, fmt.Errorf("bind: no policy for the value %s", p.Name)
+		}
+		return v.late(p.Name)
 	case filter.Variable:
 		return v.variable(p)
 	case filter.Array:
@@ -91,6 +101,18 @@ func (v values) value(p filter.Param) (*string, error) {
 		return v.sessionObject()
 	}
 	return nil, fmt.Errorf("bind: no value of origin %d", p.From)
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// claim is a session variable as a policy sees it. Policies compare texts: another
+// spelling of the same uuid is another text, and NUL is in none that Postgres has.
+func (v values) claim(p filter.Param) *string {
+	text, ok := v.session.Variables[p.Name]
+	if !ok || p.Type.Name == "uuid" && !uuidForm.MatchString(text) || strings.IndexByte(text, 0) >= 0 {
+		return nil
+	}
+	return &text
 }
 
 // sessionObject is what a function's session argument gets.

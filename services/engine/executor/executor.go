@@ -18,8 +18,16 @@ type Executor struct {
 	Sources map[string]*source.Source
 	Caller  *action.Caller
 	Types   map[string]*model.Type
+	// Policy yields the late-bound values of its filters; may be nil.
+	Policy Policy
 	// Observe hears of every statement and action call; may be nil.
 	Observe Observer
+}
+
+// Policy is asked for values that depend on the session, as Postgres reads them;
+// nil is NULL.
+type Policy interface {
+	Late(ctx context.Context, s session.Session, name string) (*string, error)
 }
 
 // Observer hears what a request did, for metrics and the audit.
@@ -72,6 +80,9 @@ type Result struct {
 // mutation that ran in the same transaction are undone.
 func (x *Executor) Run(ctx context.Context, p *Program, r Request) (Result, error) {
 	run := &run{Executor: x, program: p, request: r, values: values{session: r.Session, variables: r.Variables}, parts: make([][]byte, len(p.steps))}
+	if p.late {
+		run.values.late = x.late(ctx, r.Session)
+	}
 	var err error
 	if p.Plan.Mutation {
 		err = run.mutation(ctx)
@@ -85,6 +96,15 @@ func (x *Executor) Run(ctx context.Context, p *Program, r Request) (Result, erro
 		return Result{}, err
 	}
 	return Result{Body: run.body(), Headers: run.headers}, nil
+}
+
+func (x *Executor) late(ctx context.Context, s session.Session) func(string) (*string, error) {
+	return func(name string) (*string, error) {
+		if x.Policy == nil {
+			return nil, errcode.New(errcode.PermissionDenied, "not permitted").At("$")
+		}
+		return x.Policy.Late(ctx, s, name)
+	}
 }
 
 // run is one execution: the parts of the response as they come.

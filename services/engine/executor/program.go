@@ -8,7 +8,9 @@ package executor
 
 import (
 	"fmt"
+	"slices"
 
+	"tenantry/policy/filter"
 	"tenantry/services/engine/dialect"
 	"tenantry/services/engine/plan"
 )
@@ -25,6 +27,8 @@ type Program struct {
 	joins map[*plan.Join]*joinStep
 	// attaches is true when some step has places.
 	attaches bool
+	// late is true when a statement has values that the policy yields.
+	late bool
 }
 
 // joinStep reads one relationship for many keys.
@@ -75,7 +79,20 @@ func Compile(p *plan.Plan) *Program {
 			out.compileJoins(f.Action.Selection)
 		}
 	}
+	for _, s := range out.steps {
+		for _, st := range s.statements() {
+			out.late = out.late || late(st)
+		}
+	}
+	for _, j := range out.joins {
+		out.late = out.late || late(j.statement)
+	}
 	return out
+}
+
+// late reports whether a statement has values that the policy yields.
+func late(st dialect.Statement) bool {
+	return slices.ContainsFunc(st.Params, func(p dialect.Param) bool { return p.Value != nil && p.Value.From == filter.Late })
 }
 
 func compileStep(f plan.Field) step {

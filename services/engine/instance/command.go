@@ -57,7 +57,7 @@ func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Comm
 	}
 	role, _ := i.Access.Role(s.Role)
 	planned, err := command.Plan(jsonquery.View{
-		Model: i.Model, Role: role, BackendOnly: s.BackendOnly, Stringify: i.Settings.Compat.StringifyNumericTypes,
+		Model: i.Model, Role: i.narrowed(role, trail.Type), BackendOnly: s.BackendOnly, Stringify: i.Settings.Compat.StringifyNumericTypes,
 	})
 	if err != nil {
 		return nil, err
@@ -67,7 +67,8 @@ func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Comm
 	if err := limits.Check(i.Document.APILimits, s, limits.Measure{Depth: planned.Depth, Nodes: planned.Nodes}); err != nil {
 		return nil, err
 	}
-	if err := i.decide(ctx, s, authz.Operation{Type: trail.Type}, planned.Plan, planned.Variables, trail); err != nil {
+	about := authz.Operation{Type: trail.Type}
+	if err := i.decide(ctx, s, about, i.asks(s.Role, about, planned.Plan), planned.Variables, trail); err != nil {
 		return nil, inCommand(err)
 	}
 	result, err := i.run(ctx, s, program, executor.Request{

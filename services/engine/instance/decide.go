@@ -5,48 +5,77 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
+	"tenantry/policy/access"
 	"tenantry/policy/authz"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/plan"
 )
 
-// decide asks the project's policy about the operation and each root field,
-// before anything runs. An error while deciding is a denial.
-func (i *Instance) decide(ctx context.Context, s session.Session, about authz.Operation, planned *plan.Plan, vars map[string]any, trail *Trail) error {
-	if s.IsAdmin() {
+// ask is a question to the project's policy about an operation or one of its root
+// fields, and what is known of the answer before a request comes.
+type ask struct {
+	point    authz.Point
+	field    *plan.Field // nil for the operation
+	resource authz.Resource
+	standing authz.Standing
+}
+
+// asks are the questions about a plan. What the policy always allows is none.
+func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) []ask {
+	if role == session.Admin {
 		return nil
 	}
-	request := authz.Request{Point: authz.PointOperation, Project: i.Project.ID, Session: s, Operation: about}
-	if err := i.ask(ctx, request, "$", trail); err != nil {
-		return err
+	var out []ask
+	add := func(a ask) {
+		if !i.policy.Asks(a.point) {
+			return
+		}
+		r := authz.Request{Point: a.point, Project: i.Project.ID, Session: session.Session{Role: role}, Operation: about, Resource: a.resource}
+		if a.standing = i.policy.Stand(context.Background(), r); a.standing.Verdict != authz.Always {
+			out = append(out, a)
+		}
 	}
-	for _, f := range planned.Fields {
+	add(ask{point: authz.PointOperation})
+	for n := range planned.Fields {
+		f := &planned.Fields[n]
 		if f.Constant != nil {
 			continue
 		}
-		request.Point = authz.PointRootField
+		point := authz.PointRootField
 		if f.Action != nil {
-			request.Point = authz.PointAction
+			point = authz.PointAction
 		}
-		if !i.policy.Asks(request.Point) {
-			continue
-		}
-		request.Args = executor.Arguments(f.Arguments, vars)
 		// A nested insert writes other tables too: each of them must be allowed.
 		for _, r := range append([]plan.Resource{f.Resource}, f.Nested...) {
-			request.Resource = authz.Resource{Kind: r.Kind, Source: r.Source, Schema: r.Schema, Name: r.Name, Field: f.Name, Columns: r.Columns}
-			if err := i.ask(ctx, request, "$.selectionSet."+f.Name, trail); err != nil {
-				return err
-			}
+			add(ask{point: point, field: f, resource: authz.Resource{
+				Kind: r.Kind, Source: r.Source, Schema: r.Schema, Name: r.Name, Field: f.Name, Columns: r.Columns,
+			}})
+		}
+	}
+	return out
+}
+
+// decide asks the project's policy what its standing leaves open, before anything
+// runs. An error while deciding is a denial.
+func (i *Instance) decide(ctx context.Context, s session.Session, about authz.Operation, asks []ask, vars map[string]any, trail *Trail) error {
+	for _, a := range asks {
+		if i.policy.Stands(ctx, a.standing, s) {
+			i.outside.Metrics.RecordPolicyDecision(string(a.point), true)
+			continue
+		}
+		r, path := authz.Request{Point: a.point, Project: i.Project.ID, Session: s, Operation: about, Resource: a.resource}, "$"
+		if a.field != nil {
+			r.Args = executor.Arguments(a.field.Arguments, vars)
+			path = "$.selectionSet." + a.field.Name
+		}
+		if err := i.ask(ctx, r, path, trail); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 func (i *Instance) ask(ctx context.Context, r authz.Request, path string, trail *Trail) error {
-	if !i.policy.Asks(r.Point) {
-		return nil
-	}
 	r.Path = path
 	d, err := i.policy.Decide(ctx, r)
 	trail.Decisions = append(trail.Decisions, Decision{Point: string(r.Point), Resource: r.Resource.Name, ID: d.ID, Allowed: err == nil && d.Allowed, Reasons: d.Reasons})
@@ -63,3 +92,30 @@ func (i *Instance) ask(ctx context.Context, r authz.Request, path string, trail 
 	}
 	return nil
 }
+
+type narrowKey struct{ role, operation string }
+
+// narrowed is a role as the project's policy leaves it for a type of operations.
+func (i *Instance) narrowed(r *access.Role, operation string) *access.Role {
+	if r.Admin {
+		return r
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	key := narrowKey{r.Name, operation}
+	if found, ok := i.roles[key]; ok {
+		return found
+	}
+	narrowed := i.policy.Narrow(r, i.rows(operation))
+	if len(i.roles) < maxSchemas {
+		i.roles[key] = narrowed
+	}
+	return narrowed
+}
+
+func (i *Instance) rows(operation string) authz.Rows {
+	return authz.Rows{Project: i.Project.ID, Model: i.Model, Operation: operation}
+}
+
+// PolicyEvaluations counts how often the project's policy ran for requests.
+func (i *Instance) PolicyEvaluations() int64 { return i.policy.Evaluations() }

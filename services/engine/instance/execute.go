@@ -8,7 +8,6 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
-	"tenantry/policy/authz"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/executor"
 )
@@ -68,11 +67,11 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err != nil {
 		return none, err
 	}
-	trail.program(program)
-	if err := i.decide(ctx, s, authz.Operation{Type: string(p.operation.Type), Name: p.operation.Name, Hash: p.operation.Hash}, program.Plan, vars, trail); err != nil {
+	trail.program(program.Program)
+	if err := i.decide(ctx, s, p.about(), program.asks, vars, trail); err != nil {
 		return none, err
 	}
-	return i.run(ctx, s, program, executor.Request{
+	return i.run(ctx, s, program.Program, executor.Request{
 		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
 	}, trail)
 }

@@ -48,7 +48,7 @@ func (i *Instance) Explain(ctx context.Context, s session.Session, r graphqlhttp
 	}
 	ctx, cancel := context.WithTimeout(ctx, i.timeLimit(s))
 	defer cancel()
-	fields, err := i.executor.Explain(ctx, program, executor.Request{Session: s, Variables: vars})
+	fields, err := i.executor.Explain(ctx, program.Program, executor.Request{Session: s, Variables: vars})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +65,7 @@ func (i *Instance) permissionsOf(role string, f plan.Field) []AppliedPermission 
 	if f.Select == nil || !ok || r.Admin {
 		return out
 	}
+	r = i.narrowed(r, "query")
 	seen := map[readTable]bool{}
 	for _, read := range tablesOf(f.Select) {
 		t, tracked := i.Model.Table(read.source, read.name)

@@ -76,6 +76,8 @@ type Instance struct {
 
 	mu      sync.Mutex
 	schemas map[schemaKey]*schema.Schema
+	// roles are those that the policy narrows, by type of operation.
+	roles map[narrowKey]*access.Role
 }
 
 type schemaKey struct {
@@ -111,7 +113,7 @@ func CompilePolicy(ctx context.Context, s settings.Settings) (*authz.Policy, err
 // serve: its policy doesn't compile, or a setting can't be read. Inconsistent
 // metadata is no error: the rest serves.
 func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
-	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}}
+	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}}
 	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs, c.Settings.Compat)
 	i.Endpoints, _ = rest.New(c.Document)
 	var err error
@@ -129,6 +131,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 		Sources: outside.Sources,
 		Types:   i.Model.Types,
 		Observe: i,
+		Policy:  i.policy,
 		Caller: action.New(action.Options{
 			Client: outside.Client, Variables: c.Settings.Lookup, Expand: c.Settings.Expand,
 			SigningKeys: keys, Version: outside.Version, ConfiguredFirst: true,
@@ -155,7 +158,7 @@ func (i *Instance) schemaOf(role string, backendOnly, relay bool) (*schema.Schem
 	}
 	options := SchemaOptions(i.Settings.Compat)
 	options.BackendOnly, options.Relay, options.NoIntrospection = backendOnly, relay, i.hidesIntrospection(role)
-	s := schema.For(i.Model, r, options)
+	s := schema.For(i.Model, i.policy.Shape(r, i.rows("")), options)
 	if len(i.schemas) < maxSchemas {
 		i.schemas[key] = s
 	}
@@ -195,11 +198,14 @@ func (i *Instance) Program(role string, query, operationName string, variables m
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{operation: op, schema: s, role: r}
+	p := &prepared{key: operationKey{role: role}, operation: op, schema: s, role: r}
 	vars, err := op.Coerce(variables)
 	if err != nil {
 		return nil, err
 	}
-	program, _, err := p.program(vars)
-	return program, err
+	found, _, err := i.plan(p, vars)
+	if err != nil {
+		return nil, err
+	}
+	return found.Program, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"tenantry/api/session"
 	"tenantry/policy/access"
+	"tenantry/policy/authz"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/planner"
@@ -31,8 +32,14 @@ type prepared struct {
 	role      *access.Role
 
 	mu       sync.RWMutex
-	programs map[string]*executor.Program
+	programs map[string]*program
 	size     int // of the programs, in bytes
+}
+
+// program is what runs, and what the policy says of it beforehand.
+type program struct {
+	*executor.Program
+	asks []ask
 }
 
 // weight is what p counts for in the cache, in bytes.
@@ -40,6 +47,11 @@ func (p *prepared) weight() uint32 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return uint32(min(4096+8*len(p.key.query)+p.size, math.MaxUint32))
+}
+
+// about is the operation as policies see it.
+func (p *prepared) about() authz.Operation {
+	return authz.Operation{Type: string(p.operation.Type), Name: p.operation.Name, Hash: p.operation.Hash}
 }
 
 // maxShapes bounds the programs of one operation, and maxProgram the bytes of
@@ -64,23 +76,23 @@ func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{key: key, operation: op, schema: view, role: role, programs: map[string]*executor.Program{}}
+	p := &prepared{key: key, operation: op, schema: view, role: role, programs: map[string]*program{}}
 	i.prepared.Set(key, p)
 	return p, nil
 }
 
 // program finds or makes the program of an operation, and counts it in the cache.
-func (i *Instance) program(p *prepared, vars map[string]any) (*executor.Program, error) {
-	program, grown, err := p.program(vars)
+func (i *Instance) program(p *prepared, vars map[string]any) (*program, error) {
+	found, grown, err := i.plan(p, vars)
 	if grown {
 		i.prepared.Set(p.key, p) // weighs it again
 	}
-	return program, err
+	return found, err
 }
 
-// program plans the operation for the shape of vars and renders its SQL, or
-// finds it done; grown tells that it was added.
-func (p *prepared) program(vars map[string]any) (program *executor.Program, grown bool, err error) {
+// plan plans the operation for the shape of vars and renders its SQL, or finds it
+// done; grown tells that it was added.
+func (i *Instance) plan(p *prepared, vars map[string]any) (made *program, grown bool, err error) {
 	shape := planner.Shape(p.operation, p.schema, vars)
 	p.mu.RLock()
 	found, ok := p.programs[shape]
@@ -88,21 +100,24 @@ func (p *prepared) program(vars map[string]any) (program *executor.Program, grow
 	if ok {
 		return found, false, nil
 	}
-	planned, err := planner.Plan(p.operation, p.schema, p.role, vars)
+	before := i.policy.Transients()
+	planned, err := planner.Plan(p.operation, p.schema, i.narrowed(p.role, string(p.operation.Type)), vars)
 	if err != nil {
 		return nil, false, err
 	}
-	program = executor.Compile(planned)
-	size := program.Size() + len(shape)
-	if p.operation.Introspects() || size > maxProgram { // an introspection's answer may depend on the value of a variable
-		return program, false, nil
+	made = &program{Program: executor.Compile(planned), asks: i.asks(p.key.role, p.about(), planned)}
+	size := made.Size() + len(shape)
+	// An introspection's answer may depend on the value of a variable, and a filter
+	// that took too long to make may come out next time.
+	if p.operation.Introspects() || size > maxProgram || before != i.policy.Transients() {
+		return made, false, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.programs == nil || len(p.programs) >= maxShapes || p.programs[shape] != nil {
-		return program, false, nil
+		return made, false, nil
 	}
-	p.programs[shape] = program
+	p.programs[shape] = made
 	p.size += size
-	return program, true, nil
+	return made, true, nil
 }
