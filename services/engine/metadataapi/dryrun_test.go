@@ -83,3 +83,18 @@ func TestADryRunSeesTheDatabaseAsItIs(t *testing.T) {
 		t.Errorf("the dry run changed the project: %s", got)
 	}
 }
+
+func TestAReloadNoticesWhatWasChangedOutside(t *testing.T) {
+	t.Parallel()
+	p := library(t)
+	p.outside(`ALTER TABLE author DROP COLUMN vip; ALTER TABLE article RENAME COLUMN author_id TO writer`)
+	answer := p.do("reload_metadata", `{}`)
+	text, _ := json.Marshal(at(answer, "inconsistent_objects"))
+	if at(answer, "is_consistent") != false || !strings.Contains(string(text), "vip") || !strings.Contains(string(text), `column \"author_id\" does not exist in table \"article\"`) {
+		t.Errorf("answered %s", text)
+	}
+	p.outside(`ALTER TABLE author ADD COLUMN vip boolean; ALTER TABLE article RENAME COLUMN writer TO author_id`)
+	if answer := p.do("reload_metadata", `{"reload_sources": ["default"], "recreate_event_triggers": true}`); at(answer, "is_consistent") != true {
+		t.Errorf("answered %v", answer)
+	}
+}

@@ -89,12 +89,19 @@ var conditions = map[string]struct {
 	"25006": {errcode.NotSupported, "the project's database is read only"},
 	"28":    {errcode.ConnectionFailed, "the project's database refused the connection"},
 	"3D000": {errcode.ConnectionFailed, "the project's database refused the connection"},
+	// Our statements name what was there when the catalog was read.
+	"42P01": {errcode.Unexpected, changed},
+	"42703": {errcode.Unexpected, changed},
+	"42883": {errcode.Unexpected, changed},
 	"42501": {errcode.PostgresError, "the project's database role lacks a privilege"},
 	"53300": {errcode.PostgresMaxConns, "the project's database has no free connection"},
 	"57":    {errcode.ConnectionFailed, "the project's database can't be reached"},
 	"57014": {errcode.TimeLimitExceeded, "the operation took longer than its time limit"},
 	"P0001": {errcode.PostgresError, ""}, // raised by a function or trigger: its words are for clients
 }
+
+// changed is what clients are told of a table, column or function that is gone.
+const changed = "the project's database has changed since its tables were read: its metadata must be reloaded"
 
 // class is the part of a SQLSTATE that says of what kind it is.
 func class(state string) string { return state[:min(2, len(state))] }

@@ -61,7 +61,9 @@ func TestErrorsOfPostgresBecomePublicOnes(t *testing.T) {
 		{"SELECT fail('28000')", errcode.ConnectionFailed, "the project's database refused the connection"},
 		{"SELECT fail('XX000')", errcode.Unexpected, "database query error"},
 		{"SELECT * FROM pg_authid", errcode.PostgresError, "the project's database role lacks a privilege"},
-		{"SELECT * FROM nowhere", errcode.Unexpected, "database query error"},
+		{"SELECT * FROM nowhere", errcode.Unexpected, "the project's database has changed since its tables were read: its metadata must be reloaded"},
+		{"SELECT nothing", errcode.Unexpected, "the project's database has changed since its tables were read: its metadata must be reloaded"},
+		{"SELECT nothing(1)", errcode.Unexpected, "the project's database has changed since its tables were read: its metadata must be reloaded"},
 		{"SELEC 1", errcode.Unexpected, "database query error"},
 	} {
 		_, err := src.Query(t.Context(), []source.Bound{{SQL: c.sql}})
