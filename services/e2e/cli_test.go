@@ -15,7 +15,9 @@ func TestTheCLIWorksOnAProjectsEndpoint(t *testing.T) {
 	p := newProject(t, shared(t), managed)
 	p.library()
 	admin := p.as("admin")
-	post := func(path, body string) answer { return must(t, 200, http.MethodPost, p.url(path), admin, json.RawMessage(body)) }
+	post := func(path, body string) answer {
+		return must(t, 200, http.MethodPost, p.url(path), admin, json.RawMessage(body))
+	}
 	greet := func() answer { // the calls that every command begins with
 		for range 2 {
 			version := must(t, 200, http.MethodGet, p.url("/v1/version"), headers{}, nil)

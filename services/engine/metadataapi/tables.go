@@ -50,7 +50,9 @@ func tableArgs[A any](c call, bare func(metadata.TableName) A) (A, error) {
 // holds its schema is left alone.
 func joined(args json.RawMessage, key string) (json.RawMessage, error) {
 	var keys map[string]json.RawMessage
-	if json.Unmarshal(args, &keys) != nil || keys["schema"] == nil || len(keys[key]) == 0 || keys[key][0] != '"' {
+	// What is no object is told of when the arguments are decoded.
+	_ = json.Unmarshal(args, &keys)
+	if keys["schema"] == nil || len(keys[key]) == 0 || keys[key][0] != '"' {
 		return args, nil
 	}
 	name, err := json.Marshal(map[string]json.RawMessage{"name": keys[key], "schema": keys["schema"]})
