@@ -102,9 +102,10 @@ var scalarRules = map[string]scalarRule{
 }
 
 // otherScalar is a type of Postgres that GraphQL carries as text.
-var otherScalar = scalarRule{"a scalar", ofKinds(isString, isInt, isFloat, isBool)}
+// An enum value stands for its name, as for the enums of Postgres.
+var otherScalar = scalarRule{"a scalar", ofKinds(isString, isInt, isFloat, isBool, isEnum)}
 
-func anything(l leaf) bool { return l.kind != isEnum && l.kind != isOther }
+func anything(l leaf) bool { return l.kind != isOther }
 
 func ofKinds(kinds ...leafKind) func(leaf) bool {
 	return func(l leaf) bool {
