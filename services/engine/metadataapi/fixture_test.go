@@ -88,7 +88,7 @@ func (p *project) send(body string) (any, *errcode.Error) {
 // raw is send, with the text of the answer.
 func (p *project) raw(body string) (string, error) {
 	p.t.Helper()
-	text, _, err := p.api.Run(context.Background(), metadataapi.Request{Endpoint: metadataapi.LegacyQuery, Project: p.Project, Body: []byte(body)})
+	text, _, err := p.api.Run(context.Background(), metadataapi.Request{Endpoint: metadataapi.LegacyQuery, Project: p.Project, Body: []byte(body), Data: metadataapi.Data{Session: admin}})
 	return string(text), err
 }
 
