@@ -65,7 +65,11 @@ func Select(s *plan.Select) Statement {
 		return out
 	}
 	w.text("SELECT ")
-	w.selection(s, nil)
+	if s.Connection != nil || s.Shape == plan.Aggregated {
+		w.selection(s, nil)
+	} else {
+		w.rowsAsJSON(s, nil) // no row is no object
+	}
 	return w.statement()
 }
 
@@ -127,12 +131,19 @@ func (w *writer) selection(s *plan.Select, outer *scope) {
 		w.aggregated(s, outer)
 		return
 	}
+	w.text("(SELECT ")
+	w.rowsAsJSON(s, outer)
+	w.text(")")
+}
+
+// rowsAsJSON writes what follows SELECT to read the JSON of s: one row, or none
+// for an object that isn't there.
+func (w *writer) rowsAsJSON(s *plan.Select, outer *scope) {
 	if s.Shape == plan.List {
-		w.text("(SELECT coalesce(json_agg(")
+		w.text("coalesce(json_agg(")
 		w.record(s.Output)
 		w.text("), '[]') FROM (")
 	} else {
-		w.text("(SELECT ")
 		if longKeys(s.Output) {
 			w.record(s.Output)
 		} else {
@@ -141,7 +152,7 @@ func (w *writer) selection(s *plan.Select, outer *scope) {
 		w.text(" FROM (")
 	}
 	w.rows(s, outer)
-	w.text(") AS " + rowAlias + ")")
+	w.text(") AS " + rowAlias)
 }
 
 // record writes the value that stands for one row.
@@ -322,8 +333,11 @@ func (w *writer) orderKey(path []plan.Hop, key plan.Order, row *scope) {
 }
 
 func (w *writer) bounds(s *plan.Select) {
-	limits := s.Limit
-	if s.Shape == plan.Object {
+	limits := least(s.Limit)
+	switch {
+	case s.Shape == plan.Object && s.Single && s.Offset == nil:
+		return
+	case s.Shape == plan.Object:
 		limits = []plan.Bound{{Number: 1}}
 	}
 	switch len(limits) {
@@ -343,6 +357,27 @@ func (w *writer) bounds(s *plan.Select) {
 		w.text(" OFFSET ")
 		w.bound(*s.Offset)
 	}
+}
+
+// least leaves one of the bounds that are numbers.
+func least(bounds []plan.Bound) []plan.Bound {
+	if len(bounds) < 2 {
+		return bounds
+	}
+	var out []plan.Bound
+	number := -1
+	for _, b := range bounds {
+		switch {
+		case b.Param != nil:
+			out = append(out, b)
+		case number < 0:
+			number = len(out)
+			out = append(out, b)
+		default:
+			out[number].Number = min(out[number].Number, b.Number)
+		}
+	}
+	return out
 }
 
 func (w *writer) bound(b plan.Bound) {

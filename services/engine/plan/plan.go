@@ -90,9 +90,14 @@ type Select struct {
 	DistinctOn []Column
 	Limit      []Bound // the least of them applies
 	Offset     *Bound
+	// Single says that at most one row can match, by a key of the table, so that an
+	// Object needs no limit.
+	Single bool
 }
 
-// Bound is a limit or offset: a number of the metadata, or a parameter.
+// Bound is a limit or offset: a number of the metadata or of the operation's text,
+// or a parameter. Postgres plans a statement for each run if it does not know how
+// few rows are wanted, so a number that is part of what is cached stays one.
 type Bound struct {
 	Number int
 	Param  *filter.Param

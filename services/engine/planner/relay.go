@@ -260,7 +260,7 @@ func (p *planner) paging(s *plan.Select, args ast.ArgumentList, path string) err
 			if err != nil {
 				return err
 			}
-			s.Limit = append(s.Limit, plan.Bound{Param: &v})
+			s.Limit = append(s.Limit, bound(v))
 			c.Backward = name == schema.Last
 		}
 	}

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -31,7 +32,7 @@ func (p *planner) byPK(t *model.Table, f *operation.Field, path string) (*plan.S
 	if err != nil {
 		return nil, err
 	}
-	s.Shape = plan.Object
+	s.Shape, s.Single = plan.Object, true
 	key, err := p.keyCondition(t, func(name string) (input, bool) { return p.argument(f.Arguments, name) }, path+".args")
 	s.Where = filter.Both(key, s.Where)
 	return s, err
@@ -109,7 +110,7 @@ func (p *planner) related(target *model.Table, array bool, on []filter.Pair, f *
 	if array {
 		nested, err = p.list(target, f, path)
 	} else if nested, err = p.rows(target, f, path); err == nil {
-		nested.Shape = plan.Object
+		nested.Shape, nested.Single = plan.Object, isKey(target, on)
 	}
 	if err != nil {
 		return nil, err
@@ -150,16 +151,37 @@ func (p *planner) limits(s *plan.Select, args ast.ArgumentList, path string) err
 		if err != nil {
 			return err
 		}
-		s.Limit = append(s.Limit, plan.Bound{Param: &v})
+		s.Limit = append(s.Limit, bound(v))
 	}
 	if in, ok := p.argument(args, "offset"); ok && !in.null() {
 		v, err := in.param(bigint, path+".offset")
 		if err != nil {
 			return err
 		}
-		s.Offset = &plan.Bound{Param: &v}
+		offset := bound(v)
+		s.Offset = &offset
 	}
 	return nil
+}
+
+// bound is a limit or offset; a whole number that the operation's text says is
+// part of the plan.
+func bound(v filter.Param) plan.Bound {
+	if v.From == filter.Literal {
+		if n, err := strconv.ParseUint(v.Name, 10, 31); err == nil {
+			return plan.Bound{Number: int(n)}
+		}
+	}
+	return plan.Bound{Param: &v}
+}
+
+// isKey reports whether on ties all columns of a key of target.
+func isKey(target *model.Table, on []filter.Pair) bool {
+	return slices.ContainsFunc(target.Constraints, func(c catalog.Constraint) bool {
+		return !slices.ContainsFunc(c.Columns, func(name string) bool {
+			return !slices.ContainsFunc(on, func(pair filter.Pair) bool { return pair.Inner == name })
+		})
+	})
 }
 
 func (p *planner) distinctOn(s *plan.Select, t *model.Table, in input, path string) error {
