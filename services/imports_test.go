@@ -159,7 +159,7 @@ var libraries = map[string]struct {
 	"github.com/spf13/pflag":                                   {[]string{"services/tenantry"}, nil, "flags are part of the configuration"},
 	"github.com/spf13/cobra":                                   {[]string{"services/tenantry"}, nil, "commands are the program's"},
 	"github.com/maypok86/otter/v2":                             {[]string{"services/engine/instance", "services/live"}, nil, "caches bounded by bytes belong to an instance or to the registry of instances"},
-	"github.com/open-policy-agent/opa":                         {[]string{"policy/authz"}, nil, "Rego is asked in one place, with limits"},
+	"github.com/open-policy-agent/opa":                         {[]string{"policy/authz"}, []string{"services/engine/policytest"}, "Rego is asked in one place, with limits; a test asks it for a second opinion"},
 	"github.com/pressly/goose/v3":                              {[]string{"tenants/store"}, nil, "only the control plane's database is migrated"},
 	"github.com/prometheus/client_golang":                      {[]string{"ops/metrics", "services/tenantry"}, []string{"services"}, "names and labels are bounded in one place; the program makes the registry"},
 	"github.com/prometheus/common":                             {[]string{"ops/metrics"}, []string{"services"}, "the text format of the metrics"},

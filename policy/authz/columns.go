@@ -149,7 +149,7 @@ func (b *body) shows(column *model.Column, shown *ast.Term, at *ast.Location) (f
 		if name, ok := v.claim(); ok && target.kind == textKind {
 			return filter.Plain, b.param(b.claim(name, column.Base), at), 1
 		}
-		return filter.Plain, b.lateScalar(target, true, at, v), 1
+		return filter.Plain, b.lateScalar(target, filter.Eq, true, at, v), 1
 	}
 	b.fail(at, "what a mask of %q shows has to be null, or a constant, a value of the session or a column of the same type", column.StoredName())
 	return filter.Hidden, nil, 0

@@ -287,7 +287,7 @@ func (b *body) compareFree(at *scope, op filter.Op, left side, y freeValue, plac
 			return filter.False
 		}
 		x := ast.VarTerm(lateVar)
-		list := b.lateList(left, place, b.definition(ast.Equality.Expr(x, y.term)))
+		list := b.lateList(left, place, y.body.definition(ast.Equality.Expr(x, y.term)))
 		return filter.Compare{Left: b.asText(left), Op: filter.In, Right: list}
 	}
 	claim, isClaim := y.claim()
@@ -305,7 +305,7 @@ func (b *body) compareFree(at *scope, op filter.Op, left side, y freeValue, plac
 	if isClaim {
 		right = b.param(b.claim(claim, left.base), place)
 	} else {
-		right = b.lateScalar(left, ordering(op), place, y)
+		right = b.lateScalar(left, op, ordering(op), place, y)
 	}
 	equal := filter.Compare{Left: b.ordered(op, left), Op: op, Right: right}
 	if op != filter.Neq {
@@ -392,7 +392,7 @@ func (b *body) member(at *scope, x, y value, place *ast.Location) filter.Expr {
 		}
 		list, x := ast.VarTerm(lateVar+"list"), ast.VarTerm(lateVar)
 		in := ast.Equality.Expr(x, ast.RefTerm(list, ast.VarTerm(lateVar+"key")))
-		exprs := append(b.definition(ast.Equality.Expr(list, y.term)), in)
+		exprs := append(y.body.definition(ast.Equality.Expr(list, y.term)), in)
 		return filter.Compare{Left: b.asText(left), Op: filter.In, Right: b.lateList(left, place, exprs)}
 	}
 	b.fail(place, "what a column is looked for in cannot be of rows; write some row in …")
@@ -462,7 +462,7 @@ func (b *body) text(at *scope, v value, place *ast.Location) (filter.Operand, bo
 		if v.many {
 			return nil, false
 		}
-		return b.lateScalar(text, true, place, v), true
+		return b.lateScalar(text, filter.Eq, true, place, v), true
 	}
 	return nil, false
 }
@@ -518,7 +518,7 @@ func (b *body) definedFree(v freeValue, place *ast.Location) filter.Expr {
 		b.fail(place, "a variable that runs over data can be compared with one column only, by ==")
 		return filter.False
 	}
-	return filter.Guard{Param: b.lateGuard(place, b.definition(ast.Equality.Expr(ast.VarTerm(lateVar), v.term)))}
+	return filter.Guard{Param: b.lateGuard(place, v.body.definition(ast.Equality.Expr(ast.VarTerm(lateVar), v.term)))}
 }
 
 // overRules is what then says of the value of a rule or function.

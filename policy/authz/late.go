@@ -1,7 +1,9 @@
 package authz
 
 import (
+	"encoding/json"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -39,6 +41,9 @@ type lateValue struct {
 	base   catalog.TypeRef
 	kind   kind
 	strict bool // a value that does not fit is an error, not NULL
+	// op is the comparison that a strict value is for: next to an integer, a
+	// fraction is as good as the integer beside it.
+	op filter.Op
 }
 
 type lateForm uint8
@@ -80,13 +85,13 @@ func (b *body) lateGuard(place *ast.Location, exprs []*ast.Expr) filter.Param {
 }
 
 // lateScalar is the value of a term; strict when it has to fit the type.
-func (b *body) lateScalar(left side, strict bool, place *ast.Location, y freeValue) filter.Param {
+func (b *body) lateScalar(left side, op filter.Op, strict bool, place *ast.Location, y freeValue) filter.Param {
 	base, k := left.base, left.kind
 	if k == enumKind {
 		base, k = system("text"), textKind
 	}
 	x := ast.VarTerm(lateVar)
-	name := b.add(place, lateValue{lateScalarForm, base, k, strict}, x, b.definition(ast.Equality.Expr(x, y.term)))
+	name := b.add(place, lateValue{lateScalarForm, base, k, strict, op}, x, y.body.definition(ast.Equality.Expr(x, y.term)))
 	return b.param(filter.Param{From: filter.Late, Name: name, Type: base}, place)
 }
 
@@ -96,7 +101,7 @@ func (b *body) lateList(left side, place *ast.Location, exprs []*ast.Expr) filte
 	if k == enumKind {
 		base, k = system("text"), textKind
 	}
-	name := b.add(place, lateValue{lateListForm, base, k, false}, ast.VarTerm(lateVar), exprs)
+	name := b.add(place, lateValue{form: lateListForm, base: base, kind: k}, ast.VarTerm(lateVar), exprs)
 	return b.param(filter.Param{From: filter.Late, Name: name, Type: listOf(base)}, place)
 }
 
@@ -164,6 +169,11 @@ func (v lateValue) text(of ast.Value) (*string, error) {
 		return &text, nil
 	}
 	text, ok := fitting(v.base, v.kind, of)
+	if !ok && v.strict {
+		if n, is := of.(ast.Number); is && v.kind == numberKind {
+			text, ok = beside(v.base, json.Number(n), v.op)
+		}
+	}
 	switch {
 	case ok:
 		return &text, nil
@@ -171,4 +181,20 @@ func (v lateValue) text(of ast.Value) (*string, error) {
 		return nil, fmt.Errorf("a value is not %s", v.kind)
 	}
 	return nil, nil
+}
+
+// beside is the integer that compares with integers as a fraction does.
+func beside(base catalog.TypeRef, n json.Number, op filter.Op) (string, bool) {
+	if _, integer := integers[base.Name]; !integer || small(ast.NewTerm(ast.Number(n))) != nil {
+		return "", false
+	}
+	exact, ok := new(big.Rat).SetString(n.String())
+	if !ok || exact.IsInt() {
+		return "", false
+	}
+	floor := new(big.Int).Div(exact.Num(), exact.Denom())
+	if op == filter.Lt || op == filter.Gte {
+		floor.Add(floor, big.NewInt(1))
+	}
+	return number(base, json.Number(floor.String()))
 }
