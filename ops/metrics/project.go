@@ -82,6 +82,21 @@ func (p *Project) RecordPolicyDecision(point string, allowed bool) {
 	p.each(func(s *series) { s.policy.of(policyLabels{point, decision}).Inc() })
 }
 
+// RecordShadowDisagreement counts a decision that the policy on trial would have
+// made otherwise; allowed says how.
+func (p *Project) RecordShadowDisagreement(point string, allowed bool) {
+	decision := "denied"
+	if allowed {
+		decision = "allowed"
+	}
+	p.each(func(s *series) { s.shadow.of(policyLabels{point, decision}).Inc() })
+}
+
+// RecordPolicyEvaluation counts a run of Rego for a request.
+func (p *Project) RecordPolicyEvaluation() {
+	p.each(func(s *series) { s.evaluations.Inc() })
+}
+
 // RecordAllowlistRefusal counts an operation that is not in the allow-list.
 func (p *Project) RecordAllowlistRefusal(role string) {
 	p.each(func(s *series) { s.allowlist.of(s.roles.label(role)).Inc() })
@@ -181,7 +196,8 @@ type series struct {
 	actions         *counters[string]
 	actionSeconds   prometheus.Histogram
 	actionsInflight prometheus.Gauge
-	policy          *counters[policyLabels]
+	policy, shadow  *counters[policyLabels]
+	evaluations     prometheus.Counter
 	allowlist       *counters[string]
 	rateLimit       *counters[string]
 	sql             *counters[sqlLabels]
@@ -216,6 +232,11 @@ func newSeries(maxRoles int) *series {
 	})
 	s.policy = newCounters("tenantry_policy_decisions_total", "Decisions of the project's policy, by point and decision.",
 		[]string{"point", "decision"}, func(l policyLabels) []string { return []string{l.point, l.decision} })
+	s.shadow = newCounters("tenantry_policy_shadow_disagreements_total", "Decisions that the policy on trial would have made otherwise, by point and its decision.",
+		[]string{"point", "decision"}, func(l policyLabels) []string { return []string{l.point, l.decision} })
+	s.evaluations = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenantry_policy_evaluations_total", Help: "Runs of Rego for requests. High where decisions depend on arguments; queries of tables need next to none.",
+	})
 	s.allowlist = newCounters("tenantry_allowlist_refusals_total", "Operations refused because they are not in the allow-list.", []string{"role"}, one)
 	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
 	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's databases, by source and result.",
@@ -232,7 +253,7 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
-		s.policy.vec, s.allowlist.vec, s.rateLimit.vec, s.sql.vec, s.sqlSeconds,
+		s.policy.vec, s.shadow.vec, s.evaluations, s.allowlist.vec, s.rateLimit.vec, s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}
 }

@@ -111,6 +111,19 @@ type Policy struct {
 	fault   Fault
 
 	evaluations, transients atomic.Int64
+	// evaluated hears of each evaluation; may be nil.
+	evaluated func()
+}
+
+// Observe has f called at each evaluation for a request. It is called before the
+// policy is used.
+func (p *Policy) Observe(f func()) { p.evaluated = f }
+
+func (p *Policy) count() {
+	p.evaluations.Add(1)
+	if p.evaluated != nil {
+		p.evaluated()
+	}
 }
 
 // Hash identifies modules and data; equal policies have equal hashes.

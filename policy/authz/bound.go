@@ -227,7 +227,7 @@ func (p *Policy) evaluate(ctx context.Context, m *lateModule, s session.Session)
 	if err != nil {
 		return nil, err
 	}
-	p.evaluations.Add(1)
+	p.count()
 	results, err := within(ctx, p.gate, func(cancel topdown.Cancel) (rego.ResultSet, error) {
 		return q.Eval(ctx, rego.EvalParsedInput(in), rego.EvalExternalCancel(cancel))
 	})

@@ -19,25 +19,35 @@ func (p *Policy) Column(ctx context.Context, r Request, t *model.Table, column s
 	if !p.has["allow_column"] {
 		return filter.True, nil
 	}
+	e, _, err := p.column(ctx, r, t, column, types)
+	return e, err
+}
+
+func (p *Policy) column(ctx context.Context, r Request, t *model.Table, column string, types map[string]catalog.Type) (filter.Expr, []missing, error) {
 	r.Point, r.Resource.Columns = PointColumn, []string{column}
-	tr, left, err := p.translator(ctx, root+".allow_column == true", r, t, types)
+	tr, left, err := p.translator(ctx, root+".allow_column == true", unknownOfColumns, r, t, types)
 	if err != nil {
-		return filter.False, err
+		return filter.False, nil, err
 	}
 	e := tr.queries(left.Queries)
-	return e, tr.finish(p)
+	return e, tr.missing, tr.finish(p)
 }
 
 // Masks are what the rule masks shows instead of columns, by column. Where several
 // apply, the one that shows less comes first: nothing, a constant, a value.
 func (p *Policy) Masks(ctx context.Context, r Request, t *model.Table, types map[string]catalog.Type) (map[string][]filter.Case, error) {
+	cases, _, err := p.masked(ctx, r, t, types)
+	return cases, err
+}
+
+func (p *Policy) masked(ctx context.Context, r Request, t *model.Table, types map[string]catalog.Type) (map[string][]filter.Case, []missing, error) {
 	if !p.has["masks"] {
-		return nil, nil
+		return nil, nil, nil
 	}
 	r.Point = PointColumn
-	tr, left, err := p.translator(ctx, root+".masks[column] = shown", r, t, types)
+	tr, left, err := p.translator(ctx, root+".masks[column] = shown", unknownTerms, r, t, types)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	found := map[string][]mask{}
 	for _, q := range left.Queries {
@@ -51,7 +61,7 @@ func (p *Policy) Masks(ctx context.Context, r Request, t *model.Table, types map
 			out[name] = append(out[name], m.Case)
 		}
 	}
-	return out, tr.finish(p)
+	return out, tr.missing, tr.finish(p)
 }
 
 // mask is one case of a column; shows is how much of it is seen.

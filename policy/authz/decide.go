@@ -54,7 +54,7 @@ func (p *Policy) eval(ctx context.Context, query string, in ast.Value) (rego.Res
 	if err != nil {
 		return nil, err
 	}
-	p.evaluations.Add(1)
+	p.count()
 	return p.gate.eval(ctx, q, in)
 }
 

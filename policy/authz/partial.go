@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,10 @@ var (
 // unknownTerms are what partial evaluation does not know: the row, the request,
 // and data, which may change while plans stay.
 var unknownTerms = terms("input.row", "input.session.variables", "input.session.auth", "input.session.ip", "input.now", "input.args",
-	"input.operation.name", "input.operation.hash", "input.resource.field", "input.resource.columns", "data.tenant")
+	"input.operation.name", "input.operation.hash", "input.resource.field", "data.tenant", "input.resource.columns")
+
+// unknownOfColumns are those where a column is named.
+var unknownOfColumns = unknownTerms[:len(unknownTerms)-1]
 
 // undecided are unknown for a decision about an operation that is known.
 var undecided = terms("input.session.variables", "input.session.auth", "input.session.ip", "input.now", "input.args", "data.tenant")
@@ -121,20 +125,26 @@ func (p *Policy) Filter(ctx context.Context, r Request, t *model.Table, types ma
 	if !p.has["filter"] {
 		return filter.True, nil
 	}
-	tr, left, err := p.translator(ctx, root+".filter == true", r, t, types)
+	e, _, err := p.rows(ctx, r, t, types)
+	return e, err
+}
+
+// rows is Filter, and the names that the table lacks.
+func (p *Policy) rows(ctx context.Context, r Request, t *model.Table, types map[string]catalog.Type) (filter.Expr, []missing, error) {
+	tr, left, err := p.translator(ctx, root+".filter == true", unknownTerms, r, t, types)
 	if err != nil {
-		return filter.False, err
+		return filter.False, nil, err
 	}
 	e := tr.queries(left.Queries)
 	if err := tr.finish(p); err != nil {
-		return filter.False, err
+		return filter.False, tr.missing, err
 	}
-	return e, nil
+	return e, tr.missing, nil
 }
 
 // translator evaluates a query partially and prepares its translation.
-func (p *Policy) translator(ctx context.Context, query string, r Request, t *model.Table, types map[string]catalog.Type) (*translator, *rego.PartialQueries, error) {
-	left, e, err := p.partial(ctx, query, unknownTerms, r)
+func (p *Policy) translator(ctx context.Context, query string, unknowns []*ast.Term, r Request, t *model.Table, types map[string]catalog.Type) (*translator, *rego.PartialQueries, error) {
+	left, e, err := p.partial(ctx, query, unknowns, r)
 	if err != nil {
 		if errors.Is(err, errTimeout) || ctx.Err() != nil {
 			p.transients.Add(1)
@@ -166,6 +176,8 @@ func (t *translator) support(modules []*ast.Module) {
 		t.fail(nil, "the filter needs more than %d rules", maxSupport)
 	}
 	for _, rules := range t.rules {
+		// As written, so that the text of statements is always the same.
+		slices.SortStableFunc(rules, func(a, b *ast.Rule) int { return order(place(a, nil), place(b, nil)) })
 		for _, rule := range rules {
 			for _, e := range rule.Body {
 				t.check(e)
@@ -180,6 +192,14 @@ func (t *translator) support(modules []*ast.Module) {
 			}
 		}
 	}
+}
+
+// order compares places in modules.
+func order(a, b *ast.Location) int {
+	if a == nil || b == nil {
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Row, b.Row), cmp.Compare(a.Col, b.Col))
 }
 
 func (t *translator) mentionsRow(rule *ast.Rule) bool {
@@ -211,7 +231,7 @@ func (t *translator) queries(all []ast.Body) filter.Expr {
 func (t *translator) finish(p *Policy) error {
 	if len(t.problems) > 0 {
 		slices.SortFunc(t.problems, func(a, b Problem) int {
-			return 2*strings.Compare(a.Module, b.Module) + max(-1, min(1, a.Row-b.Row))
+			return cmp.Or(cmp.Compare(a.Module, b.Module), cmp.Compare(a.Row, b.Row), cmp.Compare(a.Col, b.Col))
 		})
 		return &CompileError{t.problems}
 	}

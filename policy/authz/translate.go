@@ -94,7 +94,7 @@ type pending struct {
 // need its variables.
 func (t *translator) conjunction(outer *body, at *scope, vars map[ast.Var]value, exprs []*ast.Expr, more func(*body)) filter.Expr {
 	place := exprs[0].Location
-	exprs = slices.DeleteFunc(slices.Clone(exprs), always)
+	exprs = slices.DeleteFunc(slices.Clone(exprs), func(e *ast.Expr) bool { return always(e) || t.holds(ast.Body{e}) })
 	if t.deep++; t.deep > maxDeep {
 		t.fail(place, "the rules are nested deeper than %d levels", maxDeep)
 	}

@@ -12,6 +12,7 @@ import (
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/settings"
+	"tenantry/tenants/store"
 )
 
 // maxPolicies bounds the modules of a project; their sizes are policy/authz's.
@@ -27,15 +28,40 @@ func (s *service) registerPolicies() {
 		summary: "Set a Rego module: the text itself, or {\"text\": …}"}, s.putPolicy)
 	register(s, endpoint{id: "deletePolicy", method: http.MethodDelete, path: "/projects/{project}/policies/{name}", class: authz.ClassWrite, tag: tag,
 		status: http.StatusNoContent, summary: "Remove a Rego module"}, s.deletePolicy)
+	register(s, endpoint{id: "listPolicyRevisions", method: http.MethodGet, path: "/projects/{project}/policy-revisions", class: authz.ClassRead, tag: tag,
+		summary: "Versions of a project's settings, the policies among them"}, s.listPolicyRevisions)
+	register(s, endpoint{id: "rollbackPolicies", method: http.MethodPost, path: "/projects/{project}/policies:rollback", class: authz.ClassWrite, tag: tag,
+		summary: "Make the policies and their data those of an earlier version"}, s.rollbackPolicies)
 	register(s, endpoint{id: "getPolicyData", method: http.MethodGet, path: "/projects/{project}/policy-data", class: authz.ClassRead, tag: tag,
 		summary: "What Rego sees as data.tenant"}, s.getPolicyData)
 	register(s, endpoint{id: "putPolicyData", method: http.MethodPut, path: "/projects/{project}/policy-data", class: authz.ClassWrite, tag: tag,
 		maxBody: authz.MaxData + 1024, summary: "Set what Rego sees as data.tenant"}, s.putPolicyData)
 }
 
+// The modes of a module.
+const (
+	modeEnforce = "enforce"
+	modeShadow  = "shadow"
+)
+
 type policyView struct {
-	Name string `json:"name"`
-	Size int    `json:"size" doc:"Bytes."`
+	Name     string    `json:"name"`
+	Size     int       `json:"size" doc:"Bytes."`
+	Mode     string    `json:"mode" enum:"enforce,shadow" doc:"A module in shadow decides nothing: what it would decide otherwise is counted."`
+	Warnings []Mistake `json:"warnings,omitempty" doc:"Conditions that are undefined for some tables."`
+}
+
+// PolicyMode is which of the modules of a name is meant.
+type PolicyMode struct {
+	Mode string `query:"mode" enum:"enforce,shadow" default:"enforce" doc:"shadow: the module on trial, which may have the name of one that decides."`
+}
+
+// list are the modules of the mode.
+func (m PolicyMode) list(set *settings.Settings) *[]settings.Policy {
+	if m.Mode == modeShadow {
+		return &set.ShadowPolicies
+	}
+	return &set.Policies
 }
 
 func (s *service) listPolicies(ctx context.Context, c *call, in *ListProjectInput) (*page[policyView], error) {
@@ -43,9 +69,17 @@ func (s *service) listPolicies(ctx context.Context, c *call, in *ListProjectInpu
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(set.Policies, func(a, b settings.Policy) int { return strings.Compare(a.Name, b.Name) })
-	items, next, err := cut(set.Policies, in.PageInput, func(p settings.Policy) string { return p.Name })
-	return pageOf(items, next, func(p settings.Policy) policyView { return policyView{p.Name, len(p.Text)} }), err
+	var views []policyView
+	for _, p := range set.Policies {
+		views = append(views, policyView{Name: p.Name, Size: len(p.Text), Mode: modeEnforce})
+	}
+	for _, p := range set.ShadowPolicies {
+		views = append(views, policyView{Name: p.Name, Size: len(p.Text), Mode: modeShadow})
+	}
+	key := func(p policyView) string { return p.Name + "\x00" + p.Mode }
+	slices.SortFunc(views, func(a, b policyView) int { return strings.Compare(key(a), key(b)) })
+	items, next, err := cut(views, in.PageInput, key)
+	return pageOf(items, next, func(p policyView) policyView { return p }), err
 }
 
 // PolicyPath are the parameters of paths of one policy.
@@ -60,12 +94,17 @@ type textOutput struct {
 	Body        []byte
 }
 
-func (s *service) getPolicy(ctx context.Context, c *call, in *PolicyPath) (*textOutput, error) {
+type policyInput struct {
+	PolicyPath
+	PolicyMode
+}
+
+func (s *service) getPolicy(ctx context.Context, c *call, in *policyInput) (*textOutput, error) {
 	set, version, err := s.Store.Settings(ctx, c.project.ID)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range set.Policies {
+	for _, p := range *in.list(&set) {
 		if p.Name == in.Name {
 			return &textOutput{ContentType: textPlain, ETag: tag(version), Body: []byte(p.Text)}, nil
 		}
@@ -77,6 +116,7 @@ const textPlain = "text/plain; charset=utf-8"
 
 type putPolicyInput struct {
 	PolicyPath
+	PolicyMode
 	Precondition
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte `contentType:"text/plain"`
@@ -110,47 +150,87 @@ func (s *service) putPolicy(ctx context.Context, c *call, in *putPolicyInput) (*
 		return nil, err
 	}
 	o, err := s.changeSettings(ctx, c, in.IfMatch, "policy.put", c.in("policies", in.Name), func(set *settings.Settings) error {
-		at := slices.IndexFunc(set.Policies, func(p settings.Policy) bool { return p.Name == in.Name })
+		list := in.list(set)
+		at := slices.IndexFunc(*list, func(p settings.Policy) bool { return p.Name == in.Name })
 		if at < 0 {
-			if len(set.Policies) == maxPolicies {
+			if len(*list) == maxPolicies {
 				return invalid(wrong("", "expected at most %d modules in a project", maxPolicies))
 			}
-			at = len(set.Policies)
-			set.Policies = append(set.Policies, settings.Policy{Name: in.Name})
+			at = len(*list)
+			*list = append(*list, settings.Policy{Name: in.Name})
 		}
-		set.Policies[at].Text = text
-		return compile(ctx, *set, "/text")
+		(*list)[at].Text = text
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &putPolicyOutput{ETag: tag(o.SettingsVersion), Body: policyView{in.Name, len(text)}}, nil
+	view := policyView{Name: in.Name, Size: len(text), Mode: in.Mode}
+	for _, w := range o.PolicyWarnings {
+		view.Warnings = append(view.Warnings, Mistake{Pointer: "/text", Message: w.Module + ": " + w.Message, Line: w.Row, Column: w.Col})
+	}
+	return &putPolicyOutput{ETag: tag(o.SettingsVersion), Body: view}, nil
 }
 
-// compile checks the policies of settings; mistakes are at a place of the body.
-func compile(ctx context.Context, set settings.Settings, pointer string) error {
-	modules := make([]authz.Module, len(set.Policies))
-	for i, p := range set.Policies {
-		modules[i] = authz.Module{Name: p.Name, Text: p.Text}
-	}
-	_, err := authz.Compile(ctx, modules, set.PolicyData)
-	var failed *authz.CompileError
-	if asError(err, &failed) {
-		return compileProblem(failed, pointer)
-	}
-	return err
-}
-
-func (s *service) deletePolicy(ctx context.Context, c *call, in *PolicyPath) (*empty, error) {
+func (s *service) deletePolicy(ctx context.Context, c *call, in *policyInput) (*empty, error) {
 	_, err := s.changeSettings(ctx, c, "", "policy.delete", c.in("policies", in.Name), func(set *settings.Settings) error {
-		before := len(set.Policies)
-		set.Policies = slices.DeleteFunc(set.Policies, func(p settings.Policy) bool { return p.Name == in.Name })
-		if len(set.Policies) == before {
+		list := in.list(set)
+		before := len(*list)
+		*list = slices.DeleteFunc(*list, func(p settings.Policy) bool { return p.Name == in.Name })
+		if len(*list) == before {
 			return errNotFound
 		}
-		return compile(ctx, *set, "")
+		return nil
 	})
 	return nil, err
+}
+
+func (s *service) listPolicyRevisions(ctx context.Context, c *call, in *ListProjectInput) (*page[revisionView], error) {
+	items, next, err := s.Store.SettingsRevisions(ctx, c.project.ID, in.page())
+	return pageOf(items, next, func(r store.Revision) revisionView {
+		return revisionView{r.Version, actorView{r.Author.Kind, r.Author.ID}, r.At.UTC()}
+	}), err
+}
+
+type policyRollbackInput struct {
+	ProjectPath
+	Precondition
+	Body struct {
+		Revision int64 `json:"revision" minimum:"1"`
+	}
+}
+
+type policyRollbackOutput struct {
+	ETag string `header:"ETag"`
+	Body struct {
+		Revision int64        `json:"revision" doc:"The version that was made."`
+		Policies []policyView `json:"policies"`
+	}
+}
+
+// rollbackPolicies takes modules and data from an earlier version. Other settings
+// stay as they are.
+func (s *service) rollbackPolicies(ctx context.Context, c *call, in *policyRollbackInput) (*policyRollbackOutput, error) {
+	old, err := s.Store.SettingsRevision(ctx, c.project.ID, in.Body.Revision)
+	if notFound(err) {
+		return nil, invalid(wrong("/revision", "the project has no such revision"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.changeSettings(ctx, c, in.IfMatch, "policy.rollback", c.in("policies"), func(set *settings.Settings) error {
+		set.Policies, set.ShadowPolicies, set.PolicyData = old.Policies, old.ShadowPolicies, old.PolicyData
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &policyRollbackOutput{ETag: tag(o.SettingsVersion)}
+	out.Body.Revision, out.Body.Policies = o.SettingsVersion, []policyView{}
+	for _, p := range o.Settings.Policies {
+		out.Body.Policies = append(out.Body.Policies, policyView{Name: p.Name, Size: len(p.Text), Mode: modeEnforce})
+	}
+	return out, nil
 }
 
 func (s *service) getPolicyData(ctx context.Context, c *call, _ *ProjectPath) (*objectOutput, error) {
@@ -167,7 +247,7 @@ type putObjectInput struct {
 func (s *service) putPolicyData(ctx context.Context, c *call, in *putObjectInput) (*objectOutput, error) {
 	o, err := s.changeSettings(ctx, c, in.IfMatch, "policy_data.put", c.in("policy-data"), func(set *settings.Settings) error {
 		set.PolicyData = json.RawMessage(in.Body)
-		return compile(ctx, *set, "")
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/ops/audit"
+	"tenantry/policy/access"
 	"tenantry/policy/authz"
 	"tenantry/services/engine/impact"
 	"tenantry/services/engine/instance"
@@ -97,6 +98,8 @@ type Outcome struct {
 	Catalogs        map[string]*catalog.Catalog
 	Model           *model.Model
 	Inconsistencies []model.Inconsistency
+	// PolicyWarnings are conditions of the policy that are undefined for some tables.
+	PolicyWarnings []authz.Problem
 	// Impact is what the change would mean for clients: of the dry run of a
 	// document that replaces another.
 	Impact *impact.Impact
@@ -236,7 +239,7 @@ func (s *Service) draft(ctx context.Context, before store.ProjectState, c Change
 	if err := s.introspect(ctx, d, c.Introspect); err != nil {
 		return d, err
 	}
-	m, _, inconsistent := instance.Resolve(d.out.Document, d.state.Catalogs, d.state.Settings.Compat)
+	m, a, inconsistent := instance.Resolve(d.out.Document, d.state.Catalogs, d.state.Settings.Compat)
 	d.out.Model, d.out.Inconsistencies, d.out.Catalogs = m, inconsistent, d.state.Catalogs
 	d.out.Settings, d.out.ResourceVersion, d.out.SettingsVersion = d.state.Settings, d.state.ResourceVersion, d.state.SettingsVersion
 	d.out.Changed = d.metadataChanged || d.settingsChanged || len(d.catalogsChanged) > 0
@@ -247,7 +250,29 @@ func (s *Service) draft(ctx context.Context, before store.ProjectState, c Change
 		}
 		inconsistent = append(slices.Clone(inconsistent), refused...)
 	}
-	return d, refuse(old, before, inconsistent, c)
+	if err := refuse(old, before, inconsistent, c); err != nil {
+		return d, err
+	}
+	return d, d.checkPolicy(ctx, a, c)
+}
+
+// checkPolicy refuses a change after which the policy could not be translated for
+// some table and role.
+func (d *draft) checkPolicy(ctx context.Context, a *access.Access, c Change) error {
+	if !d.out.Changed || c.AllowInconsistent && !d.settingsChanged {
+		return nil
+	}
+	policy, shadow, err := instance.CompilePolicies(ctx, d.state.Settings)
+	if err != nil {
+		return err
+	}
+	if shadow != nil {
+		if _, err := shadow.Check(ctx, d.out.Model, a, d.state.Project.ID); err != nil {
+			return err
+		}
+	}
+	d.out.PolicyWarnings, err = policy.Check(ctx, d.out.Model, a, d.state.Project.ID)
+	return err
 }
 
 // open takes a share in the pool of a source as it is configured in the draft.

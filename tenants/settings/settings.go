@@ -18,17 +18,21 @@ import (
 
 // Settings are one project's settings. A value: a change is made on a Clone.
 type Settings struct {
-	Database       DatabaseSettings `json:"database"`
-	Auth           Auth             `json:"auth"`
-	Policies       []Policy         `json:"policies,omitempty"`
-	PolicyData     json.RawMessage  `json:"policy_data,omitempty"` // a JSON object; Rego sees it as data.tenant
-	Variables      []Variable       `json:"variables,omitempty"`
-	SigningSecrets []SigningSecret  `json:"signing_secrets,omitempty"` // newest last, at most MaxSigningSecrets
-	AllowlistMode  string           `json:"allowlist_mode,omitempty"`  // disabled (also when empty), audit, enforce, ids_only
-	AllowlistMatch string           `json:"allowlist_match,omitempty"` // exact (also when empty), normalized, subset
-	AuditSample    *float64         `json:"audit_sample,omitempty"`    // 0 to 1; nil is the installation's default
-	DevMode        bool             `json:"dev_mode,omitempty"`        // clients see extensions.internal
-	Compat         Compat           `json:"compat,omitzero"`
+	Database   DatabaseSettings `json:"database"`
+	Auth       Auth             `json:"auth"`
+	Policies   []Policy         `json:"policies,omitempty"`
+	PolicyData json.RawMessage  `json:"policy_data,omitempty"` // a JSON object; Rego sees it as data.tenant
+	// ShadowPolicies are modules on trial: with the other modules they decide beside
+	// the policy, and only what they would decide otherwise is counted. One that has
+	// the name of a policy stands for it.
+	ShadowPolicies []Policy        `json:"shadow_policies,omitempty"`
+	Variables      []Variable      `json:"variables,omitempty"`
+	SigningSecrets []SigningSecret `json:"signing_secrets,omitempty"` // newest last, at most MaxSigningSecrets
+	AllowlistMode  string          `json:"allowlist_mode,omitempty"`  // disabled (also when empty), audit, enforce, ids_only
+	AllowlistMatch string          `json:"allowlist_match,omitempty"` // exact (also when empty), normalized, subset
+	AuditSample    *float64        `json:"audit_sample,omitempty"`    // 0 to 1; nil is the installation's default
+	DevMode        bool            `json:"dev_mode,omitempty"`        // clients see extensions.internal
+	Compat         Compat          `json:"compat,omitzero"`
 	// ProjectKey is the project's Ed25519 private key (base64 of its seed) for
 	// delegation tokens and audit checkpoints.
 	ProjectKey vault.Secret `json:"project_key,omitzero"`

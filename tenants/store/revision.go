@@ -59,6 +59,19 @@ func (s *Store) MetadataRevisions(ctx context.Context, projectID string, p Page)
 	return s.listRevisions(ctx, "metadata_revisions", "resource_version", projectID, p)
 }
 
+// SettingsRevision returns the settings of one version.
+func (s *Store) SettingsRevision(ctx context.Context, projectID string, version int64) (settings.Settings, error) {
+	if !isID(projectID) {
+		return settings.Settings{}, ErrNotFound
+	}
+	var sealed []byte
+	err := s.pool.QueryRow(ctx, `SELECT sealed FROM tenantry.settings_revisions WHERE project_id = $1 AND version = $2`, projectID, version).Scan(&sealed)
+	if err != nil {
+		return settings.Settings{}, wrap("read settings revision", err)
+	}
+	return openSettings(s.vault, projectID, sealed)
+}
+
 // SettingsRevisions lists the versions of a project's settings, newest first.
 func (s *Store) SettingsRevisions(ctx context.Context, projectID string, p Page) ([]Revision, string, error) {
 	return s.listRevisions(ctx, "settings_revisions", "version", projectID, p)

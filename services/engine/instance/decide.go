@@ -18,6 +18,8 @@ type ask struct {
 	field    *plan.Field // nil for the operation
 	resource authz.Resource
 	standing authz.Standing
+	// shadow is the standing under the policy on trial.
+	shadow authz.Standing
 }
 
 // asks are the questions about a plan. What the policy always allows is none.
@@ -27,11 +29,15 @@ func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) 
 	}
 	var out []ask
 	add := func(a ask) {
-		if !i.policy.Asks(a.point) {
+		if !i.policy.Asks(a.point) && (i.shadow == nil || !i.shadow.Asks(a.point)) {
 			return
 		}
 		r := authz.Request{Point: a.point, Project: i.Project.ID, Session: session.Session{Role: role}, Operation: about, Resource: a.resource}
-		if a.standing = i.policy.Stand(context.Background(), r); a.standing.Verdict != authz.Always {
+		a.standing = i.policy.Stand(context.Background(), r)
+		if i.shadow != nil {
+			a.shadow = i.shadow.Stand(context.Background(), r)
+		}
+		if a.standing.Verdict != authz.Always || i.shadow != nil && a.shadow.Verdict != authz.Always {
 			out = append(out, a)
 		}
 	}
@@ -59,20 +65,41 @@ func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) 
 // runs. An error while deciding is a denial.
 func (i *Instance) decide(ctx context.Context, s session.Session, about authz.Operation, asks []ask, vars map[string]any, trail *Trail) error {
 	for _, a := range asks {
-		if i.policy.Stands(ctx, a.standing, s) {
-			i.outside.Metrics.RecordPolicyDecision(string(a.point), true)
-			continue
-		}
 		r, path := authz.Request{Point: a.point, Project: i.Project.ID, Session: s, Operation: about, Resource: a.resource}, "$"
 		if a.field != nil {
-			r.Args = executor.Arguments(a.field.Arguments, vars)
 			path = "$.selectionSet." + a.field.Name
 		}
-		if err := i.ask(ctx, r, path, trail); err != nil {
+		stands := i.policy.Stands(ctx, a.standing, s)
+		if a.field != nil && (!stands || i.shadow != nil) {
+			r.Args = executor.Arguments(a.field.Arguments, vars)
+		}
+		var err error
+		if stands {
+			i.outside.Metrics.RecordPolicyDecision(string(a.point), true)
+		} else {
+			err = i.ask(ctx, r, path, trail)
+		}
+		if i.shadow != nil {
+			i.compare(ctx, a, r, err == nil)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// compare counts where the policy on trial would decide otherwise. It has no part
+// in the answer.
+func (i *Instance) compare(ctx context.Context, a ask, r authz.Request, allowed bool) {
+	other := i.shadow.Stands(ctx, a.shadow, r.Session)
+	if !other {
+		d, err := i.shadow.Decide(ctx, r)
+		other = err == nil && d.Allowed
+	}
+	if other != allowed {
+		i.outside.Metrics.RecordShadowDisagreement(string(a.point), other)
+	}
 }
 
 func (i *Instance) ask(ctx context.Context, r authz.Request, path string, trail *Trail) error {

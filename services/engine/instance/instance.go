@@ -70,6 +70,7 @@ type Instance struct {
 
 	outside   Outside
 	policy    *authz.Policy
+	shadow    *authz.Policy // on trial; nil for none
 	allowlist *allowlist.List
 	executor  executor.Executor
 	prepared  *otter.Cache[operationKey, *prepared]
@@ -99,14 +100,25 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, compa
 	return m, a, slices.Concat(m.Inconsistencies, withdrawn, refused, endpoints)
 }
 
-// CompilePolicy compiles the project's Rego modules; the error is an
-// *authz.CompileError with all problems.
-func CompilePolicy(ctx context.Context, s settings.Settings) (*authz.Policy, error) {
-	modules := make([]authz.Module, len(s.Policies))
-	for i, p := range s.Policies {
+// CompilePolicies compiles the project's Rego modules, and those on trial, nil when
+// there are none; the error is an *authz.CompileError with all problems.
+func CompilePolicies(ctx context.Context, s settings.Settings) (policy, shadow *authz.Policy, err error) {
+	if policy, err = compilePolicy(ctx, s.Policies, s.PolicyData); err != nil || len(s.ShadowPolicies) == 0 {
+		return policy, nil, err
+	}
+	modules := slices.DeleteFunc(slices.Clone(s.Policies), func(p settings.Policy) bool {
+		return slices.ContainsFunc(s.ShadowPolicies, func(other settings.Policy) bool { return other.Name == p.Name })
+	})
+	shadow, err = compilePolicy(ctx, append(modules, s.ShadowPolicies...), s.PolicyData)
+	return policy, shadow, err
+}
+
+func compilePolicy(ctx context.Context, policies []settings.Policy, data []byte) (*authz.Policy, error) {
+	modules := make([]authz.Module, len(policies))
+	for i, p := range policies {
 		modules[i] = authz.Module{Name: p.Name, Text: p.Text}
 	}
-	return authz.Compile(ctx, modules, s.PolicyData)
+	return authz.Compile(ctx, modules, data)
 }
 
 // Build makes the engine of a revision. An error means that the revision can't
@@ -117,9 +129,10 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs, c.Settings.Compat)
 	i.Endpoints, _ = rest.New(c.Document)
 	var err error
-	if i.policy, err = CompilePolicy(ctx, c.Settings); err != nil {
+	if i.policy, i.shadow, err = CompilePolicies(ctx, c.Settings); err != nil {
 		return nil, fmt.Errorf("compile policy: %w", err)
 	}
+	i.policy.Observe(outside.Metrics.RecordPolicyEvaluation)
 	if i.allowlist, err = allowedOperations(c); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tenantry/api/errcode"
+	"tenantry/policy/authz"
 	"tenantry/services/engine/rest"
 	"tenantry/services/revision"
 	"tenantry/tenants/model"
@@ -14,6 +15,10 @@ import (
 
 // public turns what the revision service says into the dialect's errors.
 func public(err error) error {
+	var policy *authz.CompileError
+	if errors.As(err, &policy) {
+		return errcode.New(errcode.InvalidConfiguration, "the project's policy does not fit the change: %s", policy.Error()).At("$.args").WithStatus(http.StatusBadRequest)
+	}
 	var inconsistent *revision.Inconsistent
 	if !errors.As(err, &inconsistent) {
 		return err
