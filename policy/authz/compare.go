@@ -347,8 +347,10 @@ func (b *body) membership(e *ast.Expr, x, y value) {
 	b.later(append(x.rows(), y.rows()...), func(at *scope) filter.Expr {
 		b.demands(x)
 		b.demands(y)
-		if _, missing := plain(x).(missingValue); missing {
-			return filter.False
+		for _, v := range []value{x, y} {
+			if _, missing := plain(v).(missingValue); missing {
+				return filter.False
+			}
 		}
 		if r, ok := plain(x).(ruleValue); ok {
 			return b.overRules(at, r, func(inner *body, row *scope, head value) filter.Expr {

@@ -165,15 +165,17 @@ func (p *Policy) translator(ctx context.Context, query string, unknowns []*ast.T
 // in.
 func (t *translator) support(modules []*ast.Module) {
 	count := 0
+	var last *ast.Location
 	for _, m := range modules {
 		for _, rule := range m.Rules {
 			count++
+			last = place(rule, last)
 			key := m.Package.Path.Extend(rule.Head.Ref().GroundPrefix()).String()
 			t.rules[key] = append(t.rules[key], rule)
 		}
 	}
 	if count > maxSupport {
-		t.fail(nil, "the filter needs more than %d rules", maxSupport)
+		t.fail(last, "the filter needs more than %d rules", maxSupport)
 	}
 	for _, rules := range t.rules {
 		// As written, so that the text of statements is always the same.

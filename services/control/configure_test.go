@@ -220,6 +220,42 @@ func TestPoliciesCompileBeforeTheyAreKept(t *testing.T) {
 	s.want(404, owner, "GET", p+"/policies/main", "")
 }
 
+func TestPoliciesAreTranslatedBeforeTheyAreKept(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	tenant, owner := s.tenant("acme")
+	p := s.project(tenant, owner, "shop")
+	s.want(200, owner, "POST", p+"/tables:track", `{"tables":"all","relationships":true}`)
+	put := func(status int, path, text string) answer {
+		t.Helper()
+		return s.want(status, owner, "PUT", p+"/policies/"+path, "package authz\n"+text, "Content-Type", "text/plain")
+	}
+	bad := put(422, "main", "filter if {\n\tregex.match(\"a\", input.row.name)\n}")
+	if bad.at(t, "errors.0.line") != 3.0 || bad.at(t, "errors.0.column") != 2.0 || !strings.Contains(bad.text, "main: regex.match over columns") {
+		t.Errorf("a filter without SQL: %s", bad.text)
+	}
+	if bad := put(422, "main", "filter if input.row.nothing == 1"); bad.at(t, "errors.0.line") != 2.0 || !strings.Contains(bad.text, "no tracked table") {
+		t.Errorf("a column that no table has: %s", bad.text)
+	}
+	s.want(404, owner, "GET", p+"/policies/main", "")
+	first := put(200, "main", "filter if input.row.id == input.row.id")
+	version := strings.Trim(first.header.Get("ETag"), `"`)
+	put(200, "main", "filter if true")
+	put(200, "main?mode=shadow", "allow := false")
+	if list := s.want(200, owner, "GET", p+"/policies", ""); list.at(t, "items.0.mode") != "enforce" || list.at(t, "items.1.mode") != "shadow" {
+		t.Errorf("list %s", list.text)
+	}
+	if items := s.want(200, owner, "GET", p+"/policy-revisions", "").at(t, "items").([]any); len(items) < 3 {
+		t.Errorf("%d revisions", len(items))
+	}
+	s.want(200, owner, "POST", p+"/policies:rollback", `{"revision":`+version+`}`)
+	if got := s.want(200, owner, "GET", p+"/policies/main", ""); !strings.Contains(got.text, "input.row.id") {
+		t.Errorf("after the rollback: %s", got.text)
+	}
+	s.want(404, owner, "GET", p+"/policies/main?mode=shadow", "")
+	s.want(422, owner, "POST", p+"/policies:rollback", `{"revision":9999}`)
+}
+
 func TestLimitsAndTheAllowlistAreViewsOfTheMetadata(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -205,7 +205,7 @@ func TestEveryVerbPathAnswersOnlyItself(t *testing.T) {
 			t.Errorf("%s: %d %s", real, a.status, a.text)
 		}
 	}
-	if verbs != 9 {
+	if verbs != 10 {
 		t.Errorf("%d verbs", verbs)
 	}
 }
