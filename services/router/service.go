@@ -70,7 +70,7 @@ func (r *router) config(c *fiber.Ctx, _ context.Context, x exchange, _ session.S
 		"is_function_permissions_inferred": set.Compat.InferFunctionPermissions, "is_remote_schema_permissions_enabled": true,
 		"live_queries": fiber.Map{"batch_size": 100, "refetch_delay": 1}, "streaming_queries": fiber.Map{"batch_size": 100, "refetch_delay": 1},
 		"console_assets_dir": nil, "experimental_features": features, "is_prometheus_metrics_enabled": false,
-		"is_apollo_federation_enabled": false, "default_naming_convention": nil, "feature_flags": []string{},
+		"is_apollo_federation_enabled": set.Compat.ApolloFederation, "default_naming_convention": nil, "feature_flags": []string{},
 	})
 }
 

@@ -87,7 +87,12 @@ type Table struct {
 	UpdatePermissions   []UpdatePermission   `json:"update_permissions,omitempty"`
 	DeletePermissions   []DeletePermission   `json:"delete_permissions,omitempty"`
 	EventTriggers       []EventTrigger       `json:"event_triggers,omitempty"`
-	ApolloFederation    json.RawMessage      `json:"apollo_federation_config,omitempty"`
+	ApolloFederation    *ApolloFederation    `json:"apollo_federation_config,omitempty"`
+}
+
+// ApolloFederation makes rows of a table entities of a federation.
+type ApolloFederation struct {
+	Enable string `json:"enable"` // the version: v1
 }
 
 // TableConfiguration renames and comments a table and its columns.

@@ -74,9 +74,9 @@ func SetTableIsEnum(doc *Document, args TableEnumArgs) (*Document, error) {
 
 // FederationArgs are the arguments of SetApolloFederation.
 type FederationArgs struct {
-	Source string          `json:"source,omitempty"`
-	Table  TableName       `json:"table"`
-	Config json.RawMessage `json:"apollo_federation_config,omitempty"`
+	Source string            `json:"source,omitempty"`
+	Table  TableName         `json:"table"`
+	Config *ApolloFederation `json:"apollo_federation_config,omitempty"`
 }
 
 // SetApolloFederation sets or, without a config, removes a table's part in a
@@ -84,7 +84,7 @@ type FederationArgs struct {
 func SetApolloFederation(doc *Document, args FederationArgs) (*Document, error) {
 	return editTable(doc, args.Source, args.Table, func(t *Table) error {
 		t.ApolloFederation = args.Config
-		return nil
+		return problemsOf(func(c *decoder) { c.table(&Table{Table: t.Table, ApolloFederation: args.Config}, "$") })
 	})
 }
 

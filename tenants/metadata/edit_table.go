@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -14,7 +13,7 @@ type TrackTableArgs struct {
 	Table            TableName           `json:"table"`
 	Configuration    *TableConfiguration `json:"configuration,omitempty"`
 	IsEnum           bool                `json:"is_enum,omitempty"`
-	ApolloFederation json.RawMessage     `json:"apollo_federation_config,omitempty"`
+	ApolloFederation *ApolloFederation   `json:"apollo_federation_config,omitempty"`
 }
 
 // TrackTable adds a table.

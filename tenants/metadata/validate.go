@@ -96,6 +96,9 @@ func (d *decoder) table(t *Table, at string) {
 		d.rootFields(p.Permission.SubscriptionRootFields, path+".subscription_root_fields",
 			"select", "select_by_pk", "select_aggregate", "select_stream")
 	}
+	if f := t.ApolloFederation; f != nil && f.Enable != "v1" {
+		d.fail(at+".apollo_federation_config.enable", "expected v1")
+	}
 	if t.Configuration != nil {
 		for _, key := range slices.Sorted(maps.Keys(t.Configuration.CustomRootFields)) {
 			if !slices.Contains(rootFieldKeys, key) {

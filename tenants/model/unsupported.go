@@ -36,19 +36,6 @@ func (r *resolver) reportUnsupported() {
 		r.setting("source", "connection templates", pointer+".configuration.connection_template", s.Configuration.ConnectionTemplate)
 		list("source", "read replicas", pointer+".configuration.read_replicas", s.Configuration.ReadReplicas)
 		list("source", "connection sets", pointer+".configuration.connection_set", s.Configuration.ConnectionSet)
-		for j := range s.Tables {
-			r.unsupportedOfTable(s.Name, &s.Tables[j], fmt.Sprintf("%s.tables[%d]", pointer, j))
-		}
-	}
-}
-
-func (r *resolver) unsupportedOfTable(source string, t *metadata.Table, pointer string) {
-	suffix := fmt.Sprintf(" in table %s in source %s", t.Table, source)
-	if !empty(t.ApolloFederation) {
-		r.report(Inconsistency{
-			Type: "table", Name: suffix[len(" in "):], Definition: t.Table,
-			Reason: NotSupported("Apollo federation settings"), Pointer: pointer + ".apollo_federation_config",
-		})
 	}
 }
 

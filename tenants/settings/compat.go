@@ -14,6 +14,9 @@ type Compat struct {
 	// IgnoreNamingConventions makes all names as the database has them, whatever
 	// naming convention a source's customization asks for.
 	IgnoreNamingConventions bool `json:"ignore_naming_conventions,omitempty"`
+	// ApolloFederation makes the project a subgraph: tables that say so are its
+	// entities.
+	ApolloFederation bool `json:"apollo_federation,omitempty"`
 }
 
 // DecodeCompat reads the switches strictly; the error is Mistakes.
@@ -30,6 +33,7 @@ func DecodeCompat(text []byte) (Compat, error) {
 		"v1_boolean_null_collapse":   m.flag(&c.V1BooleanNullCollapse),
 		"infer_function_permissions": m.flag(&c.InferFunctionPermissions),
 		"ignore_naming_conventions":  m.flag(&c.IgnoreNamingConventions),
+		"apollo_federation":          m.flag(&c.ApolloFederation),
 	})
 	return c, m.err()
 }

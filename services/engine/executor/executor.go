@@ -168,10 +168,14 @@ func (r *run) query(ctx context.Context) error {
 		}
 	}
 	for i, f := range r.program.Plan.Fields {
-		if f.Action == nil {
-			continue
+		var err error
+		switch {
+		case f.Entities != nil:
+			err = r.entities(ctx, i, f)
+		case f.Action != nil:
+			err = r.action(ctx, i, f)
 		}
-		if err := r.action(ctx, i, f); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -78,6 +78,11 @@ func Compile(p *plan.Plan) *Program {
 			out.Actions = true
 			out.compileJoins(f.Action.Selection)
 		}
+		if f.Entities != nil {
+			for _, t := range f.Entities.Types {
+				out.compileJoin("", t.Join)
+			}
+		}
 	}
 	for _, s := range out.steps {
 		for _, st := range s.statements() {
@@ -225,6 +230,7 @@ func (p *Program) Statements() []string {
 		if a := p.Plan.Fields[i].Action; a != nil {
 			p.eachPart(a.Selection, joined)
 		}
+		p.eachEntity(p.Plan.Fields[i].Entities, joined)
 	}
 	return out
 }

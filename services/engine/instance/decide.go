@@ -51,8 +51,12 @@ func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) 
 		if f.Action != nil {
 			point = authz.PointAction
 		}
-		// A nested insert writes other tables too: each of them must be allowed.
+		// A nested insert writes other tables too, and entities are of several: each of
+		// them must be allowed.
 		for _, r := range append([]plan.Resource{f.Resource}, f.Nested...) {
+			if r.Kind == "" {
+				continue // entities of no type
+			}
 			add(ask{point: point, field: f, resource: authz.Resource{
 				Kind: r.Kind, Source: r.Source, Schema: r.Schema, Name: r.Name, Field: f.Name, Columns: r.Columns,
 			}})

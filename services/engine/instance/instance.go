@@ -182,6 +182,7 @@ func (i *Instance) schemaOf(role string, backendOnly, relay bool) (*schema.Schem
 func SchemaOptions(c settings.Compat) schema.Options {
 	return schema.Options{
 		CollapsesNull: c.V1BooleanNullCollapse, StringifiesNumbers: c.StringifyNumericTypes, InferFunctions: c.InferFunctionPermissions,
+		Federation: c.ApolloFederation,
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"tenantry/services/engine/schema"
 )
 
-// abstract checks the selections of an interface's value: once for each object
-// type that a fragment names, because those are never one object, and once for
-// the interface's own fields.
+// abstract checks the selections of a value of an interface or union: once for
+// each object type that a fragment names, because those are never one object, and
+// once for the fields that all of them have.
 func (v *validation) abstract(target *ast.Definition, sets []ast.SelectionSet, at *path, depth int) error {
 	names := []string{target.Name}
 	for _, set := range sets {
@@ -16,7 +16,7 @@ func (v *validation) abstract(target *ast.Definition, sets []ast.SelectionSet, a
 	}
 	for _, name := range names {
 		d := v.touch(name)
-		if d == nil || name != target.Name && !v.op.schema.NodeType(name) {
+		if d == nil || name != target.Name && !v.op.schema.Possible(target.Name, name) {
 			return invalid((&path{at, ".selectionSet"}).String(),
 				"a fragment on type '%s' cannot be spread where type '%s' is selected", shorten(name), target.Name)
 		}
@@ -61,7 +61,7 @@ func (v *validation) conditions(set ast.SelectionSet, names *[]string, spread ma
 }
 
 // applies reports whether a fragment on a type is about an object of another:
-// the same, or the interface that it implements.
+// the same, or the interface or union that it is one of.
 func applies(condition, typeName string) bool {
-	return condition == "" || condition == typeName || condition == schema.NodeInterface
+	return condition == "" || condition == typeName || schema.Abstract(condition)
 }

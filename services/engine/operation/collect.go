@@ -2,8 +2,6 @@ package operation
 
 import (
 	"github.com/vektah/gqlparser/v2/ast"
-
-	"tenantry/services/engine/schema"
 )
 
 // collect groups the fields of selection sets that make one object.
@@ -98,7 +96,7 @@ func (c *collector) addSpread(s *ast.FragmentSpread) error {
 func (c *collector) condition(typeName string) (bool, error) {
 	switch {
 	case typeName == "" || typeName == c.typeName,
-		typeName == schema.NodeInterface && c.op.schema.NodeType(c.typeName):
+		c.op.schema.Possible(typeName, c.typeName):
 		return true, nil
 	case c.among:
 		return false, nil

@@ -227,7 +227,7 @@ func (w *introspection) typeField(f *Field, d *ast.Definition) {
 		})
 	case f.Name == "interfaces" && (d.Kind == ast.Object || d.Kind == ast.Interface):
 		writeList(w, d.Interfaces, func(name string) { w.namedType(f.Selections, w.schema.Types[name]) })
-	case f.Name == "possibleTypes" && d.Kind == ast.Interface:
+	case f.Name == "possibleTypes" && d.IsAbstractType():
 		writeList(w, w.schema.PossibleTypes[d.Name], func(d *ast.Definition) { w.namedType(f.Selections, d) })
 	case f.Name == "isOneOf" && d.Kind == ast.InputObject:
 		w.boolean(false)

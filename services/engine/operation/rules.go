@@ -55,6 +55,11 @@ func rules(op *Operation) error {
 		for _, i := range d.Interfaces {
 			partial.AddPossibleType(i, d)
 		}
+		for _, member := range d.Types {
+			if of := op.types[member]; of != nil {
+				partial.AddPossibleType(name, of)
+			}
+		}
 	}
 	//nolint:staticcheck // ValidateWithRules sorts the rules once per rule and request
 	errs := validator.Validate(partial, op.Doc, specified...)

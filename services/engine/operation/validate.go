@@ -154,7 +154,7 @@ func (v *validation) group(parent *ast.Definition, g *group, at *path, depth int
 		v.op.Measure.Nodes += len(sets)
 		v.op.Measure.Depth = max(v.op.Measure.Depth, depth)
 	}
-	if target.Kind == ast.Interface {
+	if target.IsAbstractType() {
 		return v.abstract(target, sets, at, depth)
 	}
 	groups, err := v.collect(sets, target.Name, at)

@@ -36,7 +36,8 @@ type Field struct {
 	Resource Resource
 	// Validations are asked before the mutation begins.
 	Validations []Validation
-	// Nested are the other tables that a nested insert writes.
+	// Nested are the other tables that a nested insert writes, or whose rows are
+	// entities.
 	Nested []Resource
 	// Arguments are all arguments that the client gave, for policies and as the
 	// input of an action.
@@ -51,6 +52,23 @@ type Field struct {
 	Updates []*Update
 	Delete  *Delete
 	Action  *Action
+	// Entities finds the rows that a gateway names.
+	Entities *Entities
+}
+
+// Entities finds rows by their type and key, which the client gives: the value is
+// a list with an object or null for each of them.
+type Entities struct {
+	// Argument of the field that holds the representations.
+	Argument string
+	Types    []Entity
+}
+
+// Entity is one type of rows. The Fields of its Join are the members of a
+// representation that are the key.
+type Entity struct {
+	Name string
+	Join *Join
 }
 
 // Resource names what a root field touches.
@@ -360,8 +378,8 @@ type Part struct {
 
 // Join reads related rows for all objects of one level at once.
 type Join struct {
-	// Fields of an action's output object, or Columns of a row, and the Keys of the
-	// target, pairwise. The type of a key is that in which the values travel.
+	// Fields of an action's output object or a representation, or Columns of a row,
+	// and the Keys of the target, pairwise. The type of a key is that in which the values travel.
 	Fields  []string
 	Columns []Column
 	Keys    []Column

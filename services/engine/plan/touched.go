@@ -9,13 +9,7 @@ import (
 // and the audit; sorted.
 func (f *Field) Columns() []string {
 	var names []string
-	read := func(output []Output) {
-		for _, o := range output {
-			if o.Column != nil {
-				names = append(names, columnName(o.Column.Name))
-			}
-		}
-	}
+	read := func(output []Output) { names = append(names, columnsOf(output)...) }
 	answer := func(r Returning) {
 		for _, m := range r.Members {
 			read(m.Rows)
@@ -52,6 +46,23 @@ func (f *Field) Columns() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Columns lists the columns of the type's table that are read; sorted.
+func (e Entity) Columns() []string {
+	names := columnsOf(e.Join.Select.Output)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func columnsOf(output []Output) []string {
+	var names []string
+	for _, o := range output {
+		if o.Column != nil {
+			names = append(names, columnName(o.Column.Name))
+		}
+	}
+	return names
 }
 
 // columnName is a column as policies and the audit name it: a computed field by

@@ -75,8 +75,13 @@ func (p *planner) resolved(out plan.Field, root schema.RootField, f *operation.F
 		out.Action, err = p.action(root.Action, f, path)
 		return out, err
 	}
-	if root.Kind == schema.NodeRoot {
+	switch root.Kind {
+	case schema.NodeRoot:
 		return p.node(out, f, path)
+	case schema.EntitiesRoot:
+		return p.entities(out, f, path)
+	case schema.ServiceRoot:
+		return p.service(out, f)
 	}
 	if root.Table == nil {
 		err = p.otherRoot(&out, root, f, path)

@@ -61,6 +61,7 @@ func (s *Schema) Full() *ast.Schema {
 	full.Query, full.Mutation = s.queryRoot(), s.mutationRoot()
 	s.reach(full, full.Query)
 	s.implement(full)
+	s.possible(full)
 	if full.Mutation != nil {
 		s.reach(full, full.Mutation)
 	}
@@ -78,6 +79,9 @@ func (s *Schema) reach(full *ast.Schema, d *ast.Definition) {
 		if next := s.build(name); next != nil {
 			s.reach(full, next)
 		}
+	}
+	for _, name := range d.Types {
+		visit(named(name))
 	}
 	for _, f := range d.Fields {
 		visit(f.Type)

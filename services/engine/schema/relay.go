@@ -50,12 +50,6 @@ func (s *Schema) Node(t *model.Table) bool {
 	return true
 }
 
-// NodeType reports whether a type is one of those that implement Node.
-func (s *Schema) NodeType(name string) bool {
-	t := s.tables[name]
-	return t != nil && s.Node(t)
-}
-
 // NodeTable finds the table of a node id: that of a source, or the first of the
 // name.
 func (s *Schema) NodeTable(source, schema, name string) (*model.Table, bool) {

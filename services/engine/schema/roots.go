@@ -212,6 +212,9 @@ func (s *Schema) findRoot(op ast.Operation, name string) (RootField, tableRoot, 
 	if name == NodeField && op == ast.Query && len(s.nodes()) > 0 {
 		return RootField{Kind: NodeRoot}, tableRoot{}, true
 	}
+	if op == ast.Query && s.federationRoot(name) != nil {
+		return RootField{Kind: federationKind(name)}, tableRoot{}, true
+	}
 	if n, ok := s.Namespaced(op, name); ok {
 		return RootField{Kind: Namespace, Naming: n}, tableRoot{}, true
 	}
@@ -254,6 +257,8 @@ func (s *Schema) RootDefinition(op ast.Operation, names []string) *ast.Definitio
 			d.Fields = append(d.Fields, r.definition(s, f.Table))
 		} else if ok && f.Kind == NodeRoot {
 			d.Fields = append(d.Fields, nodeRootField())
+		} else if ok && (f.Kind == EntitiesRoot || f.Kind == ServiceRoot) {
+			d.Fields = append(d.Fields, s.federationRoot(name))
 		} else if ok && f.Naming != nil {
 			d.Fields = append(d.Fields, s.namespaceField(op, f.Naming))
 		} else if ok && f.Action == nil {
@@ -287,13 +292,16 @@ func (s *Schema) any(op ast.Operation) bool {
 			return true
 		}
 	}
-	return s.anyOther(op, "") || len(s.namespaceFields(op)) > 0
+	return s.anyOther(op, "") || len(s.namespaceFields(op)) > 0 || op == ast.Query && len(s.federationRoots()) > 0
 }
 
 func (s *Schema) rootFields(op ast.Operation) ast.FieldList {
 	fields := append(s.namespaceFields(op), s.otherFields(op, "")...)
 	if op == ast.Query && len(s.nodes()) > 0 {
 		fields = append(fields, nodeRootField())
+	}
+	if op == ast.Query {
+		fields = append(fields, s.federationRoots()...)
 	}
 	for _, t := range s.model.Tables {
 		if t.Naming.Namespace != "" {

@@ -35,6 +35,8 @@ type Options struct {
 	// InferFunctions lets whoever may read a table call the functions without
 	// effects that return its rows.
 	InferFunctions bool
+	// Federation makes the schema that of a subgraph.
+	Federation bool
 }
 
 // Permissions is what a schema asks of access; *access.Role fulfils it.
@@ -124,6 +126,9 @@ func (s *Schema) build(name string) *ast.Definition {
 		if d := s.relayType(name); d != nil {
 			return d
 		}
+	}
+	if d := s.federationType(name); d != nil {
+		return d
 	}
 	for _, n := range s.model.Namings {
 		if d := s.buildNamed(n, name); d != nil {
@@ -269,9 +274,12 @@ func (s *Schema) ObjectType(typeName string) *model.Type {
 	return nil
 }
 
-// CustomScalar reports whether name is a scalar that the tenant declared: any
-// JSON is a value of it.
+// CustomScalar reports whether any JSON is a value of a scalar: the tenant
+// declared it, or a gateway names entities by it.
 func (s *Schema) CustomScalar(name string) bool {
+	if name == anyScalar && s.federated() {
+		return true
+	}
 	t := s.model.Types[name]
 	return t != nil && t.Kind == model.Scalar && !t.BuiltIn
 }
