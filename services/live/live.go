@@ -40,6 +40,9 @@ type Deps struct {
 	Recorder *audit.Recorder
 	Logger   *slog.Logger
 	Version  string
+	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
+	// the project says nothing else.
+	AuditSample float64
 	// Idle is how long an unused project stays in memory; 0 means 15 minutes.
 	Idle time.Duration
 }

@@ -78,7 +78,7 @@ func start(t testing.TB, limits socket.Limits, edits ...func(*settings.Settings)
 	recorder := audit.NewRecorder(s.store, audit.Options{Interval: 10 * time.Millisecond, Logger: logger})
 	pools := source.NewPools((&net.Dialer{}).DialContext)
 	s.registry = live.New(live.Deps{
-		Store: s.store, Pools: pools, Client: http.DefaultClient, Metrics: s.counts, Recorder: recorder, Logger: logger,
+		Store: s.store, Pools: pools, Client: http.DefaultClient, Metrics: s.counts, Recorder: recorder, Logger: logger, AuditSample: 1,
 	})
 	s.revisions = &revision.Service{Store: s.store, Live: s.registry, Pools: pools, Logger: logger}
 	base, cut := context.WithCancel(ctx)
@@ -87,7 +87,7 @@ func start(t testing.TB, limits socket.Limits, edits ...func(*settings.Settings)
 	app.Use(router.RequestID)
 	router.New(app, router.Deps{
 		Live: s.registry, Metadata: &metadataapi.API{Revisions: s.revisions, Store: s.store, Pools: pools}, Metrics: s.counts, Recorder: recorder,
-		Sockets: s.hub, Logger: logger, Base: base, AuditSample: 1, ClientIP: func(c *fiber.Ctx) string { return strings.Clone(c.IP()) },
+		Sockets: s.hub, Logger: logger, Base: base, ClientIP: func(c *fiber.Ctx) string { return strings.Clone(c.IP()) },
 	})
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	s.address = listener.Addr().String()

@@ -3,7 +3,6 @@ package router
 import (
 	"cmp"
 	"errors"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -21,7 +20,7 @@ import (
 func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	g := x.generation
 	outcome := t.Outcome()
-	r.Metrics.ForProject(g.Project.Slug).RecordRequest(operationType(t.Type), t.Role, metricOutcome(outcome, t.Err), t.Duration)
+	g.Instance.Metrics().RecordRequest(operationType(t.Type), t.Role, metricOutcome(outcome, t.Err), t.Duration)
 	if t.Err != nil && t.Err.Code == errcode.Unexpected && errors.Unwrap(t.Err) != nil {
 		r.Logger.Error("request failed", "type", "http-log", "project", g.Project.Slug, "request_id", x.id, "error", chain(t.Err))
 	}
@@ -52,11 +51,7 @@ func (r *router) kind(g *live.Generation, s session.Session, outcome string) (st
 	case s.Auth == session.AuthAdminSecret:
 		return audit.KindAdmin, true
 	}
-	sample := r.AuditSample
-	if own := g.Instance.Settings.AuditSample; own != nil {
-		sample = *own
-	}
-	return audit.KindRequest, rand.Float64() < sample
+	return audit.KindRequest, g.Instance.Sampled()
 }
 
 // denied records a request that was refused before its session was known.

@@ -37,9 +37,6 @@ type Deps struct {
 	Version string
 	// GraphiQL serves a page per project: dev only.
 	GraphiQL bool
-	// AuditSample is the share of ordinary requests that are audited, 0 to 1,
-	// where the project says nothing else.
-	AuditSample float64
 	// ClientIP tells the caller's address: the peer's, or what a trusted proxy says.
 	ClientIP func(c *fiber.Ctx) string
 }

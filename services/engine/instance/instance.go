@@ -55,6 +55,9 @@ type Outside struct {
 	Recorder *audit.Recorder
 	Logger   *slog.Logger
 	Version  string
+	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
+	// the project says nothing else.
+	AuditSample float64
 }
 
 // Instance is one project's engine. Immutable but for its caches; safe for

@@ -2,11 +2,13 @@ package instance
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
 	"tenantry/ops/audit"
+	"tenantry/ops/metrics"
 	"tenantry/policy/allowlist"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/executor"
@@ -97,7 +99,20 @@ func (i *Instance) Statement(_ context.Context, s executor.Statement) {
 // ActionStarted counts a webhook call that is under way.
 func (i *Instance) ActionStarted() func() { return i.outside.Metrics.ActionStarted() }
 
-// Action counts, logs and audits a webhook call: every one of them.
+// Sampled draws whether an ordinary request is audited.
+func (i *Instance) Sampled() bool {
+	sample := i.outside.AuditSample
+	if own := i.Settings.AuditSample; own != nil {
+		sample = *own
+	}
+	return rand.Float64() < sample
+}
+
+// Metrics are those of the project.
+func (i *Instance) Metrics() *metrics.Project { return i.outside.Metrics }
+
+// Action counts and logs a webhook call, and audits it: always what failed or an
+// admin secret asked for, others by sample.
 func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
 	outcome, code := audit.OK, ""
 	if call.Err != nil {
@@ -110,6 +125,9 @@ func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
 			"status", call.Result.Status, "request_id", call.RequestID, "error", operatorText(call.Err))
 	}
 	i.outside.Metrics.RecordAction(outcome, call.Result.Duration)
+	if call.Err == nil && call.Session.Auth != session.AuthAdminSecret && !i.Sampled() {
+		return
+	}
 	i.outside.Recorder.Record(audit.Event{
 		Kind: audit.KindAction, TenantID: i.Project.TenantID, ProjectID: i.Project.ID,
 		Actor: Actor(call.Session), Role: call.Session.Role, Action: "action.call", Target: call.Action,

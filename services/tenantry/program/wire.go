@@ -43,6 +43,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	pools.Trusted = p.DialManaged
 	registry := live.New(live.Deps{
 		Store: p.Store, Pools: pools, Client: p.Guard.HTTP(callTimeout), Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Version: p.Version,
+		AuditSample: auditSample(p.Config.Command),
 	})
 	revisions := &revision.Service{Store: p.Store, Live: registry, Pools: pools, Logger: p.Logger}
 	if p.Cluster != nil {
@@ -61,7 +62,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	router.New(app, router.Deps{
 		Live: registry, Metadata: &metadataapi.API{Revisions: revisions, Store: p.Store, Pools: pools},
 		Metrics: p.Metrics, Recorder: p.Recorder, Sockets: sockets, Logger: p.Logger, Base: base, Version: p.Version,
-		GraphiQL: p.Config.Command == config.Dev, AuditSample: auditSample(p.Config.Command), ClientIP: ip,
+		GraphiQL: p.Config.Command == config.Dev, ClientIP: ip,
 	})
 	control.New(app, control.Deps{
 		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
