@@ -79,10 +79,15 @@ type Result struct {
 // Run runs a program. Any error means that there is no data; table steps of a
 // mutation that ran in the same transaction are undone.
 func (x *Executor) Run(ctx context.Context, p *Program, r Request) (Result, error) {
-	run := &run{Executor: x, program: p, request: r, values: values{session: r.Session, variables: r.Variables}, parts: make([][]byte, len(p.steps))}
+	run := &run{Executor: x, program: p, request: r, values: values{session: r.Session, variables: r.Variables}}
 	if p.late {
 		run.values.late = x.late(ctx, r.Session)
 	}
+	if p.begin != nil {
+		body, err := run.only(ctx)
+		return Result{Body: body}, err
+	}
+	run.parts = make([][]byte, len(p.steps))
 	var err error
 	if p.Plan.Mutation {
 		err = run.mutation(ctx)
@@ -147,23 +152,39 @@ func (r *run) body() []byte {
 	return append(out, graphqlhttp.DataEnd...)
 }
 
+// only runs a query of one table field: what Postgres answers is written once,
+// right into the response.
+func (r *run) only(ctx context.Context) ([]byte, error) {
+	step := &r.program.steps[0]
+	src, err := r.source(step.source)
+	if err != nil {
+		return nil, err
+	}
+	statement, err := r.values.bind(step.statement)
+	if err != nil {
+		return nil, err
+	}
+	statement.Begin, statement.Size = r.program.begin, int(r.program.size.Load())
+	started := time.Now()
+	body, err := src.One(ctx, statement)
+	r.observe(ctx, Statement{Source: step.source, Count: 1, Took: time.Since(started), Err: err})
+	if err != nil {
+		return nil, at(err, "$")
+	}
+	body = append(body, graphqlhttp.DataEnd...)
+	r.program.size.Store(int64(len(body)))
+	return body, nil
+}
+
 // query runs the table fields of each source in one round trip, then actions.
 func (r *run) query(ctx context.Context) error {
-	bySource := map[string][]int{}
-	var order []string
 	for i, f := range r.program.Plan.Fields {
-		switch {
-		case f.Constant != nil:
+		if f.Constant != nil {
 			r.parts[i] = f.Constant
-		case f.Select != nil:
-			if bySource[f.Select.Source] == nil {
-				order = append(order, f.Select.Source)
-			}
-			bySource[f.Select.Source] = append(bySource[f.Select.Source], i)
 		}
 	}
-	for _, name := range order {
-		if err := r.read(ctx, name, bySource[name]); err != nil {
+	for _, read := range r.program.reads {
+		if err := r.read(ctx, read.source, read.fields); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,9 @@ package executor
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
+	"tenantry/api/graphqlhttp"
 	"tenantry/policy/filter"
 	"tenantry/services/engine/dialect"
 	"tenantry/services/engine/plan"
@@ -27,8 +29,21 @@ type Program struct {
 	joins map[*plan.Join]*joinStep
 	// attaches is true when some step has places.
 	attaches bool
+	// reads are the table fields of a query by source, in the order of their first.
+	reads []read
+	// begin, when set, is how the response begins up to the value of its only
+	// field, which one statement yields.
+	begin []byte
+	// size of the last such response: the next one is probably like it.
+	size atomic.Int64
 	// late is true when a statement has values that the policy yields.
 	late bool
+}
+
+// read is what one round trip to a source reads.
+type read struct {
+	source string
+	fields []int
 }
 
 // joinStep reads one relationship for many keys.
@@ -84,6 +99,7 @@ func Compile(p *plan.Plan) *Program {
 			}
 		}
 	}
+	out.group(p)
 	for _, s := range out.steps {
 		for _, st := range s.statements() {
 			out.late = out.late || late(st)
@@ -98,6 +114,27 @@ func Compile(p *plan.Plan) *Program {
 // late reports whether a statement has values that the policy yields.
 func late(st dialect.Statement) bool {
 	return slices.ContainsFunc(st.Params, func(p dialect.Param) bool { return p.Value != nil && p.Value.From == filter.Late })
+}
+
+// group decides how the fields of a query are read.
+func (p *Program) group(of *plan.Plan) {
+	if of.Mutation {
+		return
+	}
+	for i, f := range of.Fields {
+		if f.Select == nil {
+			continue
+		}
+		at := slices.IndexFunc(p.reads, func(r read) bool { return r.source == f.Select.Source })
+		if at < 0 {
+			at = len(p.reads)
+			p.reads = append(p.reads, read{source: f.Select.Source})
+		}
+		p.reads[at].fields = append(p.reads[at].fields, i)
+	}
+	if len(of.Fields) == 1 && of.Fields[0].Select != nil && of.Fields[0].Group == "" && !p.attaches {
+		p.begin = appendKey([]byte(graphqlhttp.DataBegin), 0, of.Fields[0].Key)
+	}
 }
 
 func compileStep(f plan.Field) step {

@@ -39,6 +39,24 @@ func (s *Source) Query(ctx context.Context, statements []Bound) ([][]byte, error
 	return out, mapError(ctx, err)
 }
 
+// One is Query for one statement.
+func (s *Source) One(ctx context.Context, st Bound) ([]byte, error) {
+	value, err := s.readOne(ctx, st)
+	if s.lost(ctx, err) {
+		value, err = s.readOne(ctx, st)
+	}
+	return value, mapError(ctx, err)
+}
+
+func (s *Source) readOne(ctx context.Context, st Bound) ([]byte, error) {
+	p, err := s.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Release()
+	return s.current(ctx, p.wire(), st)
+}
+
 func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error) {
 	p, err := s.acquire(ctx)
 	if err != nil {
@@ -55,15 +73,20 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 	}
 	out := make([][]byte, len(statements))
 	for i, st := range statements {
-		out[i], err = s.one(ctx, conn, st)
-		if err != nil && outdated(conn, st, err) {
-			out[i], err = s.one(ctx, conn, st)
-		}
-		if err != nil {
+		if out[i], err = s.current(ctx, conn, st); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// current runs a read, once more if its prepared statement was out of date.
+func (s *Source) current(ctx context.Context, conn *pgconn.PgConn, st Bound) ([]byte, error) {
+	value, err := s.one(ctx, conn, st)
+	if err != nil && outdated(conn, st, err) {
+		value, err = s.one(ctx, conn, st)
+	}
+	return value, err
 }
 
 func anyOutdated(conn *pgconn.PgConn, statements []Bound, err error) bool {
@@ -114,15 +137,33 @@ func (s *Source) batch(ctx context.Context, conn *pgconn.PgConn, statements []Bo
 // where SQL NULL is JSON null, or its rows as JSON.
 func readValue(rows *pgconn.ResultReader, st Bound) []byte {
 	if st.Columns != nil {
-		return readRows(rows, st)
+		return readRows(append(st.room(2048), st.Begin...), rows, st)
 	}
 	value := []byte("null")
 	if rows.NextRow() {
 		if raw := rows.Values()[0]; raw != nil {
-			value = append(make([]byte, 0, len(raw)), raw...)
+			value = raw
 		}
 	}
-	return value
+	return append(append(st.room(len(value)), st.Begin...), value...)
+}
+
+// room is where a value of n bytes goes, with what is put around it.
+func (b Bound) room(n int) []byte {
+	const end = 8
+	return make([]byte, 0, max(b.Size, n+len(b.Begin))+end)
+}
+
+// readRows reads plain rows as a list of objects.
+func readRows(out []byte, rows *pgconn.ResultReader, st Bound) []byte {
+	out = append(out, '[')
+	for n := 0; rows.NextRow(); n++ {
+		if n > 0 {
+			out = append(out, ',')
+		}
+		out = rowjson.AppendRow(out, st.Columns, rows.Values())
+	}
+	return append(out, ']')
 }
 
 // acquire takes a connection of the pool.
@@ -155,18 +196,6 @@ func (h held) wire() *pgconn.PgConn { return h.conn.Conn().PgConn() }
 func (h held) Release() {
 	h.conn.Release()
 	h.pool.leave()
-}
-
-// readRows reads plain rows as a list of objects.
-func readRows(rows *pgconn.ResultReader, st Bound) []byte {
-	out := append(make([]byte, 0, 4096), '[')
-	for n := 0; rows.NextRow(); n++ {
-		if n > 0 {
-			out = append(out, ',')
-		}
-		out = rowjson.AppendRow(out, st.Columns, rows.Values())
-	}
-	return append(out, ']')
 }
 
 // Keyed runs a statement that yields rows of an ordinal (from 1) and JSON, and

@@ -21,6 +21,10 @@ type Bound struct {
 	// of objects, and how each column becomes JSON; else it yields one row with one
 	// JSON column.
 	Columns []rowjson.Column
+	// Begin is put before the value; Size is about how large both will be, 0 if
+	// nobody knows.
+	Begin []byte
+	Size  int
 }
 
 // maxPrepared is the longest text, in bytes, that is kept as a prepared
