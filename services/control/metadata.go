@@ -37,6 +37,7 @@ type putMetadataInput struct {
 	ProjectPath
 	Precondition
 	AllowInconsistent bool `query:"allow_inconsistent" doc:"Keep the document although objects do not resolve."`
+	DropOwn           bool `query:"drop_own" doc:"Let masks of columns and other keys that the dialect does not have go where the document leaves them out."`
 	DryRun            bool `query:"dry_run" doc:"Change nothing; tell what would be inconsistent, and what the change means for clients."`
 	Body              jsonObject
 }
@@ -56,19 +57,26 @@ func (s *service) putMetadata(ctx context.Context, c *call, in *putMetadataInput
 	if err != nil {
 		return nil, err
 	}
-	return s.replace(ctx, c, in.IfMatch, doc, revision.Change{
+	return s.replace(ctx, c, in.IfMatch, doc, in.DropOwn, revision.Change{
 		Action: "metadata.replace", AllowInconsistent: in.AllowInconsistent, DryRun: in.DryRun,
 	})
 }
 
 // replace makes doc the project's document.
-func (s *service) replace(ctx context.Context, c *call, ifMatch string, doc *metadata.Document, change revision.Change) (*metadataOutput, error) {
+func (s *service) replace(ctx context.Context, c *call, ifMatch string, doc *metadata.Document, dropOwn bool, change revision.Change) (*metadataOutput, error) {
 	expect, err := precondition(ifMatch)
 	if err != nil {
 		return nil, err
 	}
 	change.Author, change.Target, change.ExpectVersion, change.Whole = c.author(), c.in("metadata"), expect, true
-	change.Metadata = func(*metadata.Document) (*metadata.Document, error) { return doc.Clone(), nil }
+	change.Metadata = func(before *metadata.Document) (*metadata.Document, error) {
+		if !dropOwn {
+			if err := metadata.KeepsOwn(before, doc); err != nil {
+				return nil, err
+			}
+		}
+		return doc.Clone(), nil
+	}
 	o, err := s.Revisions.Apply(ctx, c.project.ID, change)
 	if err != nil {
 		return nil, matched(ifMatch, err)
@@ -114,7 +122,8 @@ func (s *service) rollback(ctx context.Context, c *call, in *rollbackInput) (*me
 	if err != nil {
 		return nil, err
 	}
-	return s.replace(ctx, c, in.IfMatch, doc, revision.Change{
+	// An earlier version had what it had: nothing was left out by mistake.
+	return s.replace(ctx, c, in.IfMatch, doc, true, revision.Change{
 		Action: "metadata.rollback", Detail: map[string]any{"revision": in.Body.Revision}, AllowInconsistent: in.Body.AllowInconsistent,
 	})
 }

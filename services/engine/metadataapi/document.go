@@ -55,6 +55,11 @@ func replaceMetadata(ctx context.Context, c call) (any, error) {
 		return nil, placed(err, at)
 	}
 	replace := func(before *metadata.Document) (*metadata.Document, error) {
+		if !args.DropOwn {
+			if err := metadata.KeepsOwn(before, doc); err != nil {
+				return nil, err
+			}
+		}
 		return metadata.WithUnexported(doc, before), nil
 	}
 	if args.DryRun {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tenantry/api/errcode"
 )
 
 func TestADryRunTellsWhatAChangeMeans(t *testing.T) {
@@ -96,5 +98,26 @@ func TestAReloadNoticesWhatWasChangedOutside(t *testing.T) {
 	p.outside(`ALTER TABLE author ADD COLUMN vip boolean; ALTER TABLE article RENAME COLUMN writer TO author_id`)
 	if answer := p.do("reload_metadata", `{"reload_sources": ["default"], "recreate_event_triggers": true}`); at(answer, "is_consistent") != true {
 		t.Errorf("answered %v", answer)
+	}
+}
+
+func TestMasksAreLostOnPurposeAlone(t *testing.T) {
+	t.Parallel()
+	p := library(t)
+	p.do("create_select_permission", `{"table": "author", "role": "guest", "permission": {"columns": ["id", "name"], "filter": {}, "masks": {"name": "hash"}}}`)
+	document, version := p.export()
+	unmasked := strings.Replace(document, `"masks":{"name":"hash"}`, `"limit":10`, 1)
+	for _, args := range []string{unmasked, `{"metadata": ` + unmasked + `}`, `{"dry_run": true, "metadata": ` + unmasked + `}`} {
+		_, e := p.raw(`{"type": "replace_metadata", "args": ` + args + `}`)
+		if refusal := errcode.From(e); e == nil || refusal.Path != "$.args" || !strings.Contains(refusal.Message, `the mask of column "name" of table "author"`) {
+			t.Errorf("%s: got %v", args, e)
+		}
+	}
+	if after, now := p.export(); after != document || now != version {
+		t.Errorf("a refusal left version %d of %d and\n%s", now, version, after)
+	}
+	p.do("replace_metadata", `{"drop_own": true, "metadata": `+unmasked+`}`)
+	if after, _ := p.export(); strings.Contains(after, "masks") {
+		t.Errorf("the mask is still there:\n%s", after)
 	}
 }
