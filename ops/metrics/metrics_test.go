@@ -30,6 +30,7 @@ func use(p *metrics.Project) {
 	p.RecordPolicyDecision("action", false)
 	p.RecordAllowlistRefusal("user")
 	p.RecordRateLimitRefusal("user")
+	p.RecordAuthFailure("admin_secret")
 	p.RecordStatement("default", true)
 	p.RecordStatement("default", false)
 	p.ObserveStatement(time.Millisecond)
@@ -96,6 +97,7 @@ func TestTheOperatorSeesProjectsByLabel(t *testing.T) {
 		`tenantry_sql_statements_total{project="shop",result="error",source="default"} 1`,
 		`tenantry_allowlist_refusals_total{project="shop",role="user"} 1`,
 		`tenantry_rate_limit_refusals_total{project="shop",role="user"} 1`,
+		`tenantry_auth_failures_total{credential="admin_secret",project="shop"} 1`,
 		`tenantry_websocket_connections{project="shop"} 1`,
 		`tenantry_websocket_messages_total{direction="received",project="shop"} 1`,
 		`tenantry_websocket_message_bytes_total{direction="sent",project="shop"} 30`,

@@ -107,6 +107,12 @@ func (p *Project) RecordRateLimitRefusal(role string) {
 	p.each(func(s *series) { s.rateLimit.of(s.roles.label(role)).Inc() })
 }
 
+// RecordAuthFailure counts a request that was not authenticated. what is a word of
+// ours: the kind of credential, or why none counted.
+func (p *Project) RecordAuthFailure(what string) {
+	p.each(func(s *series) { s.authFailures.of(what).Inc() })
+}
+
 // RecordStatement counts a statement sent to one of the project's databases.
 func (p *Project) RecordStatement(source string, ok bool) {
 	result := "ok"
@@ -200,6 +206,7 @@ type series struct {
 	evaluations     prometheus.Counter
 	allowlist       *counters[string]
 	rateLimit       *counters[string]
+	authFailures    *counters[string]
 	sql             *counters[sqlLabels]
 	sqlSeconds      prometheus.Histogram
 	sockets         prometheus.Gauge
@@ -239,6 +246,7 @@ func newSeries(maxRoles int) *series {
 	})
 	s.allowlist = newCounters("tenantry_allowlist_refusals_total", "Operations refused because they are not in the allow-list.", []string{"role"}, one)
 	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
+	s.authFailures = newCounters("tenantry_auth_failures_total", "Requests that were not authenticated, by what failed.", []string{"credential"}, one)
 	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's databases, by source and result.",
 		[]string{"source", "result"}, func(l sqlLabels) []string { return []string{l.source, l.result} })
 	s.sqlSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -253,7 +261,7 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
-		s.policy.vec, s.shadow.vec, s.evaluations, s.allowlist.vec, s.rateLimit.vec, s.sql.vec, s.sqlSeconds,
+		s.policy.vec, s.shadow.vec, s.evaluations, s.allowlist.vec, s.rateLimit.vec, s.authFailures.vec, s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}
 }

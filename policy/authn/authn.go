@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -71,9 +72,27 @@ type Config struct {
 	Keys         []Key // of the project, pk_…
 	TenantKeys   []Key // of the tenant, tk_…
 	Auth         settings.Auth
+	Revoked      []settings.Revocation
+	// Failures slows down who guesses; nil makes one for this Authenticator alone.
+	Failures *Failures
+	// Failed hears of each refusal by one of the Failed… words; nil does not.
+	Failed func(what string)
+	// Used hears of each use of a secret or key by its id; nil does not.
+	Used func(auth session.Auth, id string)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
+
+// What a request was refused for.
+const (
+	FailedAdminSecret = "admin_secret"
+	FailedKey         = "api_key"
+	FailedToken       = "jwt"
+	FailedWebhook     = "webhook"
+	FailedWaiting     = "waiting" // its address had failed too often
+	FailedForgery     = "forgery" // a page of another origin could have sent it
+	FailedNone        = "none"    // there was no credential
+)
 
 // Call is one request to authenticate.
 type Call struct {
@@ -83,6 +102,12 @@ type Call struct {
 	// Request is the GraphQL request as JSON, for an authentication webhook in
 	// POST mode; nil leaves it out.
 	Request []byte
+	// OriginChecked says that the edge knows the page that sent the request, so
+	// that its cookies count.
+	OriginChecked bool
+	// SetCookie gets the cookies that an authentication webhook sets; nil drops
+	// them.
+	SetCookie func(value string)
 }
 
 // Authenticator makes sessions. It is safe for concurrent use.
@@ -90,7 +115,7 @@ type Authenticator struct {
 	cfg    Config
 	tokens []*tokenConfig
 	hook   *hook
-	cache  *cache
+	cache  *cache[*identity]
 	now    func() time.Time
 	stop   context.CancelFunc
 }
@@ -102,8 +127,17 @@ func New(cfg Config, client *http.Client, logger *slog.Logger) (*Authenticator, 
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Failures == nil {
+		cfg.Failures = NewFailures()
+	}
+	if cfg.Failed == nil {
+		cfg.Failed = func(string) {}
+	}
+	if cfg.Used == nil {
+		cfg.Used = func(session.Auth, string) {}
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	a := &Authenticator{cfg: cfg, cache: newCache(), now: cfg.Now, stop: stop}
+	a := &Authenticator{cfg: cfg, cache: newCache[*identity](cacheSize), now: cfg.Now, stop: stop}
 	var failed []error
 	for i, j := range cfg.Auth.JWT {
 		t, err := newTokenConfig(ctx, j, client, logger, cfg.Now)
@@ -114,7 +148,7 @@ func New(cfg Config, client *http.Client, logger *slog.Logger) (*Authenticator, 
 		a.tokens = append(a.tokens, t)
 	}
 	if w := cfg.Auth.Webhook; w != nil {
-		a.hook = newHook(*w, client)
+		a.hook = newHook(*w, client, cfg.Now)
 	}
 	if len(failed) > 0 {
 		stop()
@@ -160,16 +194,24 @@ func (a *Authenticator) identify(ctx context.Context, c Call) (session.Session, 
 	switch {
 	case len(a.tokens) > 0:
 		s, found, err := a.token(ctx, c)
+		if err != nil {
+			a.cfg.Failed(failedBy(err, FailedToken))
+		}
 		if found || err != nil {
 			return s, err
 		}
 	case a.hook != nil:
-		return a.hook.ask(ctx, c, a.now())
+		s, err := a.askHook(ctx, c)
+		if err != nil {
+			a.cfg.Failed(failedBy(err, FailedWebhook))
+		}
+		return s, err
 	}
 	if role := a.cfg.Auth.UnauthorizedRole; role != "" {
 		// Nothing that the client sends counts: it proved nothing.
 		return session.Session{Role: role, Variables: map[string]string{session.RoleVariable: role}, Auth: session.AuthAnonymous}, nil
 	}
+	a.cfg.Failed(FailedNone)
 	if len(a.tokens) > 0 {
 		return session.Session{}, errcode.New(errcode.InvalidHeaders, "Missing 'Authorization' or 'Cookie' header in JWT authentication mode")
 	}
@@ -184,9 +226,15 @@ func (a *Authenticator) admin(c Call, secret string) (session.Session, error) {
 			id, ok = s.ID, true
 		}
 	}
+	if wait := a.cfg.Failures.admit(c.IP, id, a.now()); wait > 0 {
+		a.cfg.Failed(FailedWaiting)
+		return session.Session{}, errWait(wait)
+	}
 	if !ok {
+		a.cfg.Failed(FailedAdminSecret)
 		return session.Session{}, errcode.New(errcode.AccessDenied, `invalid "x-hasura-admin-secret"/"x-hasura-access-key"`)
 	}
+	a.cfg.Used(session.AuthAdminSecret, id)
 	variables := clientVariables(c.Headers)
 	role := variables[session.RoleVariable]
 	if role == "" {
@@ -201,9 +249,12 @@ func (a *Authenticator) admin(c Call, secret string) (session.Session, error) {
 // metadata:read and metadata:write for the commands. The client's own x-hasura-*
 // headers choose among the roles and are otherwise dropped.
 func (a *Authenticator) projectKey(c Call, token string) (session.Session, error) {
-	k, err := a.find(a.cfg.Keys, token)
+	k, err := a.find(c, a.cfg.Keys, token)
 	if err != nil {
 		return session.Session{}, err
+	}
+	if !AllowedFrom(k.Scopes, c.IP) {
+		return session.Session{}, errcode.New(errcode.AccessDenied, "the API key is not accepted from this address")
 	}
 	if c.Surface != GraphQL {
 		if slices.Contains(k.Scopes, "metadata:write") || c.Surface == MetadataRead && slices.Contains(k.Scopes, "metadata:read") {
@@ -233,12 +284,9 @@ func (a *Authenticator) projectKey(c Call, token string) (session.Session, error
 
 // tenantKey lets developers of the tenant use the metadata commands.
 func (a *Authenticator) tenantKey(c Call, token string) (session.Session, error) {
-	k, err := a.find(a.cfg.TenantKeys, token)
+	k, err := a.find(c, a.cfg.TenantKeys, token)
 	if err != nil {
 		return session.Session{}, err
-	}
-	if k.TenantID != a.cfg.TenantID {
-		return session.Session{}, errInvalidKey()
 	}
 	switch {
 	case c.Surface == GraphQL:
@@ -249,7 +297,23 @@ func (a *Authenticator) tenantKey(c Call, token string) (session.Session, error)
 	return keySession(session.Admin, session.AuthTenantKey, k.ID), nil
 }
 
-func (a *Authenticator) find(keys []Key, token string) (Key, error) {
+// find is the key of a token, with what guards against guessing. Another tenant's
+// key is none.
+func (a *Authenticator) find(c Call, keys []Key, token string) (Key, error) {
+	k, ok := a.key(keys, token)
+	if wait := a.cfg.Failures.admit(c.IP, k.ID, a.now()); wait > 0 {
+		a.cfg.Failed(FailedWaiting)
+		return Key{}, errWait(wait)
+	}
+	if !ok {
+		a.cfg.Failed(FailedKey)
+		return Key{}, errcode.New(errcode.AccessDenied, "invalid or expired API key")
+	}
+	a.cfg.Used(session.AuthAPIKey, k.ID)
+	return k, nil
+}
+
+func (a *Authenticator) key(keys []Key, token string) (Key, bool) {
 	sum := sha256.Sum256([]byte(token))
 	var found *Key
 	for i := range keys {
@@ -257,13 +321,41 @@ func (a *Authenticator) find(keys []Key, token string) (Key, error) {
 			found = &keys[i]
 		}
 	}
-	if found == nil || found.ExpiresAt != nil && !a.now().Before(*found.ExpiresAt) {
-		return Key{}, errInvalidKey()
+	if found == nil || found.TenantID != a.cfg.TenantID || found.ExpiresAt != nil && !a.now().Before(*found.ExpiresAt) {
+		return Key{}, false
 	}
-	return *found, nil
+	return *found, true
 }
 
-func errInvalidKey() error { return errcode.New(errcode.AccessDenied, "invalid or expired API key") }
+// fromScope begins a scope that says from which networks a key is accepted.
+const fromScope = "ip="
+
+// AllowedFrom reports whether a key with these scopes is accepted from an address:
+// from anywhere without a scope ip=<network>, else from those networks alone.
+func AllowedFrom(scopes []string, ip string) bool {
+	limited := false
+	for _, scope := range scopes {
+		network, ok := strings.CutPrefix(scope, fromScope)
+		if !ok {
+			continue
+		}
+		limited = true
+		prefix, err := netip.ParsePrefix(network)
+		addr, wrong := netip.ParseAddr(ip)
+		if err == nil && wrong == nil && prefix.Contains(addr.Unmap().WithZone("")) {
+			return true
+		}
+	}
+	return !limited
+}
+
+// failedBy is the word for a failure, unless the error has one of its own.
+func failedBy(err error, what string) string {
+	if errors.Is(err, errForgery) {
+		return FailedForgery
+	}
+	return what
+}
 
 func keySession(role string, auth session.Auth, id string) session.Session {
 	return session.Session{Role: role, Variables: map[string]string{session.RoleVariable: role}, Auth: auth, Actor: id}

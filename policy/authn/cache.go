@@ -12,48 +12,59 @@ const (
 	cacheSize = 2000        // tokens in each of two generations
 )
 
-// cache remembers verified tokens by their hash. It is bounded: a full
-// generation becomes the old one, and what the old one held is forgotten unless
-// it was used again.
-type cache struct {
+// cacheKey is a hash: what a cache remembers cannot be read out of it.
+type cacheKey [sha256.Size]byte
+
+// cache remembers answers by the hash of what was asked, each until a time of
+// its own. It is bounded: a full generation becomes the old one, and what the old
+// one held is forgotten unless it was used again.
+type cache[V any] struct {
+	size       int // of each generation
 	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]*identity
+	young, old map[cacheKey]kept[V]
 }
 
-func newCache() *cache { return &cache{young: map[[sha256.Size]byte]*identity{}} }
+type kept[V any] struct {
+	value V
+	until time.Time
+}
 
-// cacheKey tells apart the same token under different settings.
-func cacheKey(config int, token string) [sha256.Size]byte {
+func newCache[V any](size int) *cache[V] {
+	return &cache[V]{size: size, young: map[cacheKey]kept[V]{}}
+}
+
+// tokenKey tells apart the same token under different settings.
+func tokenKey(config int, token string) cacheKey {
 	return sha256.Sum256([]byte(strconv.Itoa(config) + ":" + token))
 }
 
-func (c *cache) get(key [sha256.Size]byte, now time.Time) *identity {
+func (c *cache[V]) get(key cacheKey, now time.Time) (value V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id, ok := c.young[key]
+	k, ok := c.young[key]
 	if !ok {
-		if id, ok = c.old[key]; !ok {
-			return nil
+		if k, ok = c.old[key]; !ok {
+			return value, false
 		}
-		c.store(key, id)
+		c.store(key, k)
 	}
-	if !now.Before(id.until) {
+	if !now.Before(k.until) {
 		delete(c.young, key)
 		delete(c.old, key)
-		return nil
+		return value, false
 	}
-	return id
+	return k.value, true
 }
 
-func (c *cache) put(key [sha256.Size]byte, id *identity) {
+func (c *cache[V]) put(key cacheKey, value V, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.store(key, id)
+	c.store(key, kept[V]{value, until})
 }
 
-func (c *cache) store(key [sha256.Size]byte, id *identity) {
-	if len(c.young) >= cacheSize {
-		c.young, c.old = map[[sha256.Size]byte]*identity{}, c.young
+func (c *cache[V]) store(key cacheKey, k kept[V]) {
+	if len(c.young) >= c.size {
+		c.young, c.old = map[cacheKey]kept[V]{}, c.young
 	}
-	c.young[key] = id
+	c.young[key] = k
 }

@@ -2,7 +2,6 @@ package authn
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -62,7 +61,7 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 	type candidate struct {
 		config int
 		text   string
-		key    [sha256.Size]byte
+		key    cacheKey
 		id     *identity // when the token was verified before
 	}
 	candidates := make([]candidate, 0, 1)
@@ -75,8 +74,13 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 			continue
 		}
 		found = true
-		key := cacheKey(i, text)
-		id := a.cache.get(key, a.now())
+		if t.at.Type == "Cookie" {
+			if err := checkForgery(c); err != nil {
+				return session.Session{}, true, err
+			}
+		}
+		key := tokenKey(i, text)
+		id, _ := a.cache.get(key, a.now())
 		if id == nil && t.issuer != "" && t.issuer != unverifiedIssuer(text) {
 			continue
 		}
@@ -95,7 +99,7 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 		if id, err = a.verify(ctx, candidates[0].config, candidates[0].text); err != nil {
 			return session.Session{}, true, err
 		}
-		a.cache.put(candidates[0].key, id)
+		a.cache.put(candidates[0].key, id, id.until)
 	}
 	role, err := chooseRole(c.Headers, id.roles, id.standard)
 	if err != nil {
@@ -114,6 +118,9 @@ func (a *Authenticator) verify(ctx context.Context, config int, text string) (*i
 	}
 	id, err := t.claims.read(claims)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkRevoked(a.cfg.Revoked, claims, id); err != nil {
 		return nil, err
 	}
 	id.until = a.now().Add(cacheFor)

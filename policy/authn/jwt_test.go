@@ -279,7 +279,7 @@ func TestTokensAreFoundInTheConfiguredPlace(t *testing.T) {
 		want string
 	}{
 		{"authorization", nil, headers{"AUTHORIZATION": "Bearer " + token}, ""},
-		{"cookie", &settings.JWTHeader{Type: "Cookie", Name: "sid"}, headers{"Cookie": "a=b; sid=" + token + "; sidx=1"}, ""},
+		{"cookie", &settings.JWTHeader{Type: "Cookie", Name: "sid"}, headers{"Cookie": "a=b; sid=" + token + "; sidx=1", "Content-Type": "application/json"}, ""},
 		{"custom header", &settings.JWTHeader{Type: "CustomHeader", Name: "X-Token"}, headers{"x-token": token}, ""},
 		{"elsewhere than the cookie", &settings.JWTHeader{Type: "Cookie", Name: "sid"}, headers{"Authorization": "Bearer " + token, "Cookie": "xsid=" + token}, missing},
 		{"elsewhere than the custom header", &settings.JWTHeader{Type: "CustomHeader", Name: "X-Token"}, headers{"Authorization": "Bearer " + token}, missing},

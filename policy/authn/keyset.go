@@ -28,9 +28,9 @@ const (
 
 var errNoKeys = errors.New("no keys could be fetched")
 
-// keySet holds the keys behind a jwk_url. It fetches when the first token
-// comes, again when the answer's cache headers say so (in the background, while
-// the old keys serve), and at once for a key id that it does not know, though
+// keySet holds the keys behind a jwk_url. It fetches when the first token comes,
+// again before the time that the answer's cache headers name has passed (in
+// the background, while the old keys serve), and at once for a key id that it does not know, though
 // never more often than every ten seconds.
 type keySet struct {
 	url    string
@@ -43,6 +43,7 @@ type keySet struct {
 	current  *fetchedKeys  // nil until a fetch succeeds
 	earliest time.Time     // of the next fetch
 	running  chan struct{} // closed when the running fetch ends; nil when none runs
+	timer    *time.Timer   // of the next refresh; nil before the first fetch
 }
 
 // fetchedKeys is one answer of the address.
@@ -54,7 +55,43 @@ type fetchedKeys struct {
 }
 
 func newKeySet(ctx context.Context, url string, client *http.Client, logger *slog.Logger, now func() time.Time) *keySet {
-	return &keySet{url: url, client: client, log: logger, now: now, ctx: ctx}
+	s := &keySet{url: url, client: client, log: logger, now: now, ctx: ctx}
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+	})
+	return s
+}
+
+// refreshAhead is the share of the keys' lifetime after which they are fetched
+// again, so that no request meets old ones, however long none came.
+const refreshAhead = 0.8
+
+// schedule plans the next refresh. The caller holds the lock.
+func (s *keySet) schedule(after time.Duration) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.timer = time.AfterFunc(after, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.running == nil && s.ctx.Err() == nil {
+			s.start()
+		}
+	})
+}
+
+// start begins a fetch. The caller holds the lock and knows that none runs.
+func (s *keySet) start() {
+	s.earliest = s.now().Add(keySetRetry)
+	s.running = make(chan struct{})
+	go s.refresh(s.running)
 }
 
 // find returns the key, or keys, that may have signed a token.
@@ -87,9 +124,7 @@ func (s *keySet) look(id string, named bool) (*fetchedKeys, <-chan struct{}) {
 	}
 	missing := s.current == nil || named && !s.current.ids[id]
 	if (missing || now.After(s.current.due)) && s.running == nil && !now.Before(s.earliest) && s.ctx.Err() == nil {
-		s.earliest = now.Add(keySetRetry)
-		s.running = make(chan struct{})
-		go s.refresh(s.running)
+		s.start()
 	}
 	if missing && s.running != nil {
 		return s.current, s.running
@@ -104,9 +139,12 @@ func (s *keySet) refresh(done chan struct{}) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next := keySetEager // after a failure
 	if err == nil {
 		s.current = keys
+		next = time.Duration(refreshAhead * float64(keys.due.Sub(keys.at)))
 	}
+	s.schedule(next)
 	s.running = nil
 	close(done)
 }

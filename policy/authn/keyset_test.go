@@ -208,3 +208,21 @@ func TestAKeySetThatCannotBeReadRefusesQuickly(t *testing.T) {
 	_, err = a.Authenticate(t.Context(), headers{"authorization": "Bearer " + token}, "", authn.GraphQL)
 	refused(t, "a forbidden address", err, errcode.InvalidJWT, badSignature)
 }
+
+func TestKeysAreFetchedAgainBeforeTheyEndWithoutARequest(t *testing.T) {
+	t.Parallel()
+	s := newIssuer(t, "one")
+	s.control = "max-age=1" // at least ten seconds are assumed
+	c := &clock{at: time.Now()}
+	ask := withKeySet(t, s.URL, c)
+	if err := ask(s.sign(t, "one")); err != nil {
+		t.Fatal(err)
+	}
+	for range 120 {
+		if s.count() > 1 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Errorf("%d fetches", s.count())
+}

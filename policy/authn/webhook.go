@@ -3,6 +3,7 @@ package authn
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -35,36 +36,102 @@ type hook struct {
 	post        bool
 	omitRequest bool
 	client      *http.Client
+	now         func() time.Time
+	cache       *hookCache // nil: every request is asked for
 }
 
-func newHook(w settings.WebhookAuth, client *http.Client) *hook {
-	return &hook{url: w.URL, post: strings.EqualFold(w.Mode, "POST"), omitRequest: w.OmitRequest, client: client}
+// hookAnswer is what the service said of a request.
+type hookAnswer struct {
+	session session.Session
+	err     error
+	keep    time.Time // until when it may be kept; zero: not at all
+	cookies []string
 }
 
-// ask calls the service. What it answers is the whole session: headers of the
-// client count only as far as the service repeats them.
-func (h *hook) ask(ctx context.Context, c Call, now time.Time) (session.Session, error) {
+func newHook(w settings.WebhookAuth, client *http.Client, now func() time.Time) *hook {
+	h := &hook{url: w.URL, post: strings.EqualFold(w.Mode, "POST"), omitRequest: w.OmitRequest, client: client, now: now}
+	if !w.DisableCache {
+		h.cache = newHookCache()
+	}
+	return h
+}
+
+// askHook asks the service, unless a page of another origin could have sent the
+// request with its reader's cookies.
+func (a *Authenticator) askHook(ctx context.Context, c Call) (session.Session, error) {
+	if byCookie(c.Headers) {
+		if err := checkForgery(c); err != nil {
+			return session.Session{}, err
+		}
+	}
+	return a.hook.ask(ctx, c)
+}
+
+// ask calls the service, or uses what it said of the same request before. Its
+// answer is the whole session: headers of the client count only as far as the
+// service repeats them.
+func (h *hook) ask(ctx context.Context, c Call) (session.Session, error) {
+	out, err := h.outgoing(c)
+	if err != nil {
+		return session.Session{}, unreachable(err)
+	}
+	var answer hookAnswer
+	first := true
+	if h.cache == nil {
+		answer = h.call(ctx, out)
+	} else {
+		answer, first, err = h.cache.do(ctx, out.key(), h.now, func(ctx context.Context) hookAnswer { return h.call(ctx, out) })
+		if err != nil {
+			return session.Session{}, unreachable(err)
+		}
+	}
+	if first && c.SetCookie != nil {
+		for _, cookie := range answer.cookies {
+			c.SetCookie(cookie)
+		}
+	}
+	return answer.session, answer.err
+}
+
+func (h *hook) call(ctx context.Context, out outgoing) hookAnswer {
 	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
 	defer cancel()
-	request, err := h.request(ctx, c)
+	request, err := http.NewRequestWithContext(ctx, out.method, h.url, bytes.NewReader(out.body))
 	if err != nil {
-		return session.Session{}, unreachable(err)
+		return hookAnswer{err: unreachable(err)}
 	}
-	answer, err := h.client.Do(request)
+	request.Header = out.headers.Clone()
+	response, err := h.client.Do(request)
 	if err != nil {
-		return session.Session{}, unreachable(err)
+		return hookAnswer{err: unreachable(err)}
 	}
-	defer func() { _ = answer.Body.Close() }()
-	switch answer.StatusCode {
+	defer func() { _ = response.Body.Close() }()
+	answer := h.read(response)
+	answer.cookies = response.Header.Values("Set-Cookie")
+	if len(answer.cookies) > maxCookies {
+		answer.cookies = answer.cookies[:maxCookies]
+	}
+	return answer
+}
+
+// maxCookies is how many cookies a service may set at once.
+const maxCookies = 20
+
+func (h *hook) read(response *http.Response) hookAnswer {
+	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
-		return session.Session{}, errcode.New(errcode.AccessDenied, "Authentication hook unauthorized this request")
+		return hookAnswer{keep: h.now().Add(hookNegative), err: errcode.New(errcode.AccessDenied, "Authentication hook unauthorized this request")}
 	default:
-		return session.Session{}, invalidAnswer()
+		return hookAnswer{err: invalidAnswer()}
 	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, hookBytes))
 	var doc map[string]any
-	if err := json.NewDecoder(io.LimitReader(answer.Body, hookBytes)).Decode(&doc); err != nil {
-		return session.Session{}, invalidAnswer().Because(err)
+	if err == nil {
+		err = json.Unmarshal(body, &doc)
+	}
+	if err != nil {
+		return hookAnswer{err: invalidAnswer().Because(err)}
 	}
 	variables := make(map[string]string, len(doc))
 	for name, value := range doc {
@@ -73,15 +140,21 @@ func (h *hook) ask(ctx context.Context, c Call, now time.Time) (session.Session,
 		}
 		text, ok := value.(string)
 		if !ok {
-			return session.Session{}, invalidAnswer()
+			return hookAnswer{err: invalidAnswer()}
 		}
 		variables[strings.ToLower(name)] = text
 	}
 	role := variables[session.RoleVariable]
 	if role == "" {
-		return session.Session{}, invalidAnswer()
+		return hookAnswer{err: invalidAnswer()}
 	}
-	return session.Session{Role: role, Variables: variables, Auth: session.AuthWebhook, Actor: variables["x-hasura-user-id"], Expires: holdsUntil(doc, now)}, nil
+	answer := hookAnswer{session: session.Session{
+		Role: role, Variables: variables, Auth: session.AuthWebhook, Actor: variables[userVariable], Expires: holdsUntil(doc, h.now()),
+	}}
+	if len(body) <= hookEntry {
+		answer.keep = answer.session.Expires
+	}
+	return answer
 }
 
 // holdsUntil is how long the service says that its answer holds, by the members
@@ -113,18 +186,22 @@ func holdsUntil(doc map[string]any, now time.Time) time.Time {
 // maxHold is a bound that no clock overflows beyond, in seconds.
 const maxHold = 10 * 365 * 24 * 3600
 
-func (h *hook) request(ctx context.Context, c Call) (*http.Request, error) {
+// outgoing is the request to the service, as it is sent.
+type outgoing struct {
+	method  string
+	headers http.Header
+	body    []byte
+}
+
+func (h *hook) outgoing(c Call) (outgoing, error) {
+	out := outgoing{method: http.MethodGet, headers: http.Header{}}
 	if !h.post {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url, nil)
-		if err != nil {
-			return nil, err
-		}
 		c.Headers.All(func(name, value string) {
 			if !withheld[strings.ToLower(name)] {
-				r.Header.Add(name, value)
+				out.headers.Add(name, value)
 			}
 		})
-		return r, nil
+		return out, nil
 	}
 	headers := map[string]string{}
 	c.Headers.All(func(name, value string) { headers[name] = value })
@@ -133,15 +210,17 @@ func (h *hook) request(ctx context.Context, c Call) (*http.Request, error) {
 		doc["request"] = json.RawMessage(c.Request)
 	}
 	body, err := json.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	return r, nil
+	out.method, out.body = http.MethodPost, body
+	out.headers.Set("Content-Type", "application/json")
+	return out, err
+}
+
+// key stands for all that the service sees.
+func (o outgoing) key() cacheKey {
+	digest := sha256.New()
+	_ = o.headers.Write(digest) // sorted by name
+	_, _ = digest.Write(o.body)
+	return cacheKey(digest.Sum(nil))
 }
 
 func invalidAnswer() *errcode.Error {

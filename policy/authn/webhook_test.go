@@ -28,7 +28,7 @@ func TestAnAuthenticationWebhookDecidesTheSession(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	config := func(mode string) authn.Config {
-		return authn.Config{Auth: settings.Auth{UnauthorizedRole: "anonymous", Webhook: &settings.WebhookAuth{URL: server.URL, Mode: mode}}}
+		return authn.Config{Auth: settings.Auth{UnauthorizedRole: "anonymous", Webhook: &settings.WebhookAuth{URL: server.URL, Mode: mode, DisableCache: true}}}
 	}
 	h := headers{"Cookie": "sid=1", "Content-Type": "application/json", "X-Hasura-Role": "admin"}
 

@@ -9,6 +9,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/ops/audit"
+	"tenantry/policy/authn"
 	"tenantry/policy/authz"
 	"tenantry/services/revision"
 	"tenantry/tenants"
@@ -49,7 +50,7 @@ var errBadKey = problem(http.StatusUnauthorized, errcode.Unauthorized, "the key 
 
 // authenticate finds whose key the Authorization header carries. Without a
 // header the caller is anonymous.
-func (s *service) authenticate(ctx context.Context, header string) (caller, error) {
+func (s *service) authenticate(ctx context.Context, header, ip string) (caller, error) {
 	if header == "" {
 		return caller{kind: authz.CallerAnonymous}, nil
 	}
@@ -68,6 +69,9 @@ func (s *service) authenticate(ctx context.Context, header string) (caller, erro
 	}
 	if err != nil {
 		return caller{}, err
+	}
+	if found.Project != nil && !authn.AllowedFrom(found.Key.Scopes, ip) {
+		return caller{}, errBadKey
 	}
 	s.Store.TouchKeys(found.Key.ID)
 	who := caller{kind: authz.CallerTenantKey, key: found.Key, tenant: found.Tenant, project: found.Project}

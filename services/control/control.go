@@ -141,6 +141,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerCompat()
 	s.registerAllowlist()
 	s.registerAuth()
+	s.registerSessions()
 	s.registerSigningSecrets()
 	s.registerVariables()
 	s.registerAudit()

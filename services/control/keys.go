@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"regexp"
+	"strings"
 	"time"
 
 	"tenantry/policy/authz"
@@ -103,19 +105,21 @@ type projectKeyInput struct {
 	ProjectPath
 	Body struct {
 		Name      string     `json:"name,omitempty" maxLength:"100"`
-		Scopes    []string   `json:"scopes" minItems:"1" maxItems:"50" nullable:"false" doc:"graphql:role=<role>, metadata:read, metadata:write, metrics:read, audit:read."`
+		Scopes    []string   `json:"scopes" minItems:"1" maxItems:"50" nullable:"false" doc:"graphql:role=<role>, metadata:read, metadata:write, metrics:read, audit:read; ip=<network> accepts the key from there alone."`
 		ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	}
 }
 
-var scopeForm = regexp.MustCompile(`^(graphql:role=[A-Za-z0-9_.:-]{1,128}|metadata:read|metadata:write|metrics:read|audit:read)$`)
+var scopeForm = regexp.MustCompile(`^(graphql:role=[A-Za-z0-9_.:-]{1,128}|metadata:read|metadata:write|metrics:read|audit:read|ip=[0-9A-Fa-f:.]{2,45}/[0-9]{1,3})$`)
 
 func (s *service) createProjectKey(ctx context.Context, c *call, in *projectKeyInput) (*newKeyOutput, error) {
 	var mistakes []Mistake
 	for i, scope := range in.Body.Scopes {
-		if !scopeForm.MatchString(scope) {
+		network, limits := strings.CutPrefix(scope, "ip=")
+		_, err := netip.ParsePrefix(network)
+		if !scopeForm.MatchString(scope) || limits && err != nil {
 			mistakes = append(mistakes, wrong(fmt.Sprintf("/scopes/%d", i),
-				"expected graphql:role=<role>, metadata:read, metadata:write, metrics:read or audit:read"))
+				"expected graphql:role=<role>, metadata:read, metadata:write, metrics:read, audit:read or ip=<network>, such as ip=192.0.2.0/24"))
 		}
 	}
 	if mistakes != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tenantry/api/errcode"
+	"tenantry/api/session"
 	"tenantry/ops/metrics"
 	"tenantry/policy/authn"
 	"tenantry/policy/limits"
@@ -49,7 +50,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		g.closeSources()
 		return nil, err
 	}
-	if g.Authn, err = authn.New(authnConfig(state), r.deps.Client, r.deps.Logger); err != nil {
+	if g.Authn, err = authn.New(r.authnConfig(state), r.deps.Client, r.deps.Logger); err != nil {
 		g.closeSources()
 		return nil, err
 	}
@@ -71,6 +72,26 @@ func (r *Registry) limiter(projectID string) *limits.Limiter {
 		r.limiters[projectID] = l
 	}
 	return l
+}
+
+func (r *Registry) failuresOf(projectID string) *authn.Failures {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, ok := r.failures[projectID]
+	if !ok {
+		f = authn.NewFailures()
+		r.failures[projectID] = f
+	}
+	return f
+}
+
+// used notes the last use of a credential.
+func (r *Registry) used(auth session.Auth, id string) {
+	if auth == session.AuthAdminSecret {
+		r.deps.Store.TouchAdminSecrets(id)
+		return
+	}
+	r.deps.Store.TouchKeys(id)
 }
 
 func (r *Registry) sources(g *Generation, doc *metadata.Document) (map[string]*source.Source, error) {
@@ -143,8 +164,11 @@ func options(s metadata.Source) source.Options {
 	return o
 }
 
-func authnConfig(state store.ProjectState) authn.Config {
-	c := authn.Config{Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth}
+func (r *Registry) authnConfig(state store.ProjectState) authn.Config {
+	c := authn.Config{
+		Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth, Revoked: state.Settings.Revoked,
+		Failures: r.failuresOf(state.Project.ID), Failed: r.deps.Metrics.ForProject(state.Project.Slug).RecordAuthFailure, Used: r.used,
+	}
 	for _, s := range state.AdminSecrets {
 		c.AdminSecrets = append(c.AdminSecrets, authn.Secret{ID: s.ID, Hash: s.Hash})
 	}

@@ -58,6 +58,8 @@ type Registry struct {
 	// limiters outlive generations, so that a change of configuration does not
 	// open a new rate window.
 	limiters map[string]*limits.Limiter
+	// failures outlive them too, so that it does not forget who guesses.
+	failures map[string]*authn.Failures
 }
 
 // New makes an empty registry.
@@ -65,7 +67,7 @@ func New(d Deps) *Registry {
 	if d.Idle == 0 {
 		d.Idle = 15 * time.Minute
 	}
-	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}}
+	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, failures: map[string]*authn.Failures{}}
 }
 
 // Entry is one live project.
@@ -236,6 +238,7 @@ func (r *Registry) drop(projectID string) {
 	e := r.entries[projectID]
 	delete(r.entries, projectID)
 	delete(r.limiters, projectID)
+	delete(r.failures, projectID)
 	for slug, id := range r.ids {
 		if id == projectID {
 			delete(r.ids, slug)

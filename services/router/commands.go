@@ -24,10 +24,11 @@ const commandTime = 5 * time.Minute
 // for all roles.
 func (r *router) metadata(endpoint metadataapi.Endpoint) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		x := exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c), body: bytes.Clone(c.Request().Body()), surface: string(endpoint)}
+		x := r.open(c)
+		x.body, x.surface = bytes.Clone(c.Request().Body()), string(endpoint)
 		ctx, cancel := context.WithTimeout(r.Base, commandTime)
 		defer cancel()
-		call := authn.Call{Headers: x.headers, IP: x.ip, Surface: authn.Metadata}
+		call := x.call(authn.Metadata, nil)
 		if metadataapi.OnData(endpoint, x.body) {
 			call.Surface, call.Request = authn.GraphQL, x.body
 		}

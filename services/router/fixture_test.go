@@ -51,6 +51,9 @@ type server struct {
 	hub       *socket.Hub
 	counts    *metrics.Metrics
 	cut       context.CancelFunc // ends what runs
+	// another gives the registry of a second node on the same control plane, which
+	// follows the changes that this one makes.
+	another func() *live.Registry
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -74,13 +77,26 @@ func start(t testing.TB, limits socket.Limits, edits ...func(*settings.Settings)
 		t.Fatal(err)
 	}
 	s := &server{t: t, hub: socket.NewHub(limits), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
-	s.store = must(store.Open(ctx, control, must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)))(t)
+	keyring := must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)
+	s.store = must(store.Open(ctx, control, keyring))(t)
 	recorder := audit.NewRecorder(s.store, audit.Options{Interval: 10 * time.Millisecond, Logger: logger})
 	pools := source.NewPools((&net.Dialer{}).DialContext)
 	s.registry = live.New(live.Deps{
 		Store: s.store, Pools: pools, Client: http.DefaultClient, Metrics: s.counts, Recorder: recorder, Logger: logger, AuditSample: 1,
 	})
 	s.revisions = &revision.Service{Store: s.store, Live: s.registry, Pools: pools, Logger: logger}
+	s.another = func() *live.Registry {
+		theirs := must(store.Open(ctx, control, keyring))(t)
+		other := live.New(live.Deps{
+			Store: theirs, Pools: source.NewPools((&net.Dialer{}).DialContext), Client: http.DefaultClient,
+			Metrics: metrics.New(prometheus.NewRegistry(), metrics.Options{}), Recorder: recorder, Logger: logger,
+		})
+		watching, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() { defer close(ended); other.Run(watching) }()
+		t.Cleanup(func() { stop(); <-ended; other.Close(); theirs.Close() })
+		return other
+	}
 	base, cut := context.WithCancel(ctx)
 	s.cut = cut
 	app := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: router.ErrorHandler})

@@ -29,6 +29,26 @@ type exchange struct {
 	relay      bool // the Relay flavour of the schema
 	// surface is what the audit calls the API; empty is graphql.
 	surface string
+	// originChecked says that the page which sent the request is one of the
+	// project's own, or that no page did.
+	originChecked bool
+	// setCookie adds a cookie to the answer; nil where that can't be done any more.
+	setCookie func(value string)
+}
+
+// open reads what a request brings besides its body.
+func (r *router) open(c *fiber.Ctx) exchange {
+	x := exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c), get: c.Method() == fiber.MethodGet}
+	if origin, _ := x.headers.Lookup(fiber.HeaderOrigin); origin != "" {
+		_, x.originChecked = socketOrigin(x.generation.Instance.Settings.Auth.CORS.Origins, origin, string(c.Context().Host()))
+	}
+	x.setCookie = func(value string) { c.Response().Header.Add(fiber.HeaderSetCookie, value) }
+	return x
+}
+
+// call is what authentication looks at.
+func (x exchange) call(surface authn.Surface, request []byte) authn.Call {
+	return authn.Call{Headers: x.headers, IP: x.ip, Surface: surface, Request: request, OriginChecked: x.originChecked, SetCookie: x.setCookie}
 }
 
 // graphql serves GraphQL; statuses says that errors use their HTTP status
@@ -40,7 +60,7 @@ func (r *router) graphql(statuses bool) fiber.Handler {
 // graphqlFlavour is graphql with the Relay flavour of the schema or the usual one.
 func (r *router) graphqlFlavour(statuses, relay bool) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		x := exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c), get: c.Method() == fiber.MethodGet}
+		x := r.open(c)
 		x.statuses, x.relay = statuses || wantsStatuses(x.headers), relay
 		if x.get {
 			x.query, _ = url.ParseQuery(string(c.Request().URI().QueryString()))
@@ -53,7 +73,7 @@ func (r *router) graphqlFlavour(statuses, relay bool) fiber.Handler {
 
 // serve authenticates and executes; the result has one answer per operation.
 func (r *router) serve(ctx context.Context, x exchange) answers {
-	s, err := x.generation.Authn.AuthenticateCall(ctx, authn.Call{Headers: x.headers, IP: x.ip, Surface: authn.GraphQL, Request: x.body})
+	s, err := x.generation.Authn.AuthenticateCall(ctx, x.call(authn.GraphQL, x.body))
 	if err != nil {
 		return r.refusal(x, session.Session{IP: x.ip}, errcode.From(err))
 	}

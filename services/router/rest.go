@@ -33,7 +33,7 @@ type call struct {
 func (r *router) rest(c *fiber.Ctx) error {
 	uri := c.Request().URI()
 	in := call{
-		exchange: exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c), get: c.Method() == fiber.MethodGet},
+		exchange: r.open(c),
 		method:   strings.Clone(c.Method()), path: string(uri.PathOriginal()),
 		input: rest.Input{Query: string(uri.QueryString())},
 	}
@@ -53,7 +53,7 @@ func (r *router) callEndpoint(ctx context.Context, in call) (graphqlhttp.Respons
 	refuse := func(s session.Session, err error) (graphqlhttp.Response, limits.Decision) {
 		return r.refusal(in.exchange, s, errcode.From(err)).responses[0], limits.Decision{}
 	}
-	s, err := g.Authn.AuthenticateCall(ctx, authn.Call{Headers: in.headers, IP: in.ip, Surface: authn.GraphQL})
+	s, err := g.Authn.AuthenticateCall(ctx, in.call(authn.GraphQL, nil))
 	if err != nil {
 		return refuse(session.Session{IP: in.ip}, err)
 	}

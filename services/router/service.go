@@ -21,10 +21,10 @@ import (
 // asAdmin lets admins of the project through: next gets their session.
 func (r *router) asAdmin(surface authn.Surface, next func(c *fiber.Ctx, ctx context.Context, x exchange, s session.Session) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		x := exchange{generation: generation(c), headers: copyHeaders(c), ip: r.ClientIP(c), id: requestID(c)}
+		x := r.open(c)
 		ctx, cancel := context.WithTimeout(r.Base, commandTime)
 		defer cancel()
-		s, err := x.generation.Authn.AuthenticateCall(ctx, authn.Call{Headers: x.headers, IP: x.ip, Surface: surface})
+		s, err := x.generation.Authn.AuthenticateCall(ctx, x.call(surface, nil))
 		status := 0
 		if err == nil && !s.IsAdmin() {
 			err, status = errcode.New(errcode.AccessDenied, "restricted access : admin only").At("$"), fiber.StatusBadRequest

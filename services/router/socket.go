@@ -55,7 +55,7 @@ func (r *router) socketOr(next fiber.Handler, path socketPath) fiber.Handler {
 		offered, _ := sent.Lookup("sec-websocket-protocol")
 		c.Locals(socketKey, &upgraded{
 			router: r, project: g.Project, socketPath: path, modern: socket.Modern(offered),
-			exchange: exchange{generation: g, headers: sent.withoutHandshake(cookies), ip: r.ClientIP(c), id: requestID(c), relay: path.relay},
+			exchange: exchange{generation: g, headers: sent.withoutHandshake(cookies), ip: r.ClientIP(c), id: requestID(c), relay: path.relay, originChecked: true},
 		})
 		c.Locals(generationKey, nil) // the connection keeps these values as long as it is open
 		return upgrade(c)
@@ -129,7 +129,7 @@ func (u *upgraded) refusal(e *errcode.Error, internal bool) socket.Refusal {
 
 // authenticate asks the generation of x who its headers stand for.
 func (x exchange) authenticate(ctx context.Context) (session.Session, error) {
-	return x.generation.Authn.AuthenticateCall(ctx, authn.Call{Headers: x.headers, IP: x.ip, Surface: authn.GraphQL})
+	return x.generation.Authn.AuthenticateCall(ctx, x.call(authn.GraphQL, nil))
 }
 
 // serving is the current generation of a project that serves.
@@ -189,7 +189,8 @@ func (c *client) confirm(ctx context.Context, g *live.Generation) error {
 	switch c.session.Auth {
 	case session.AuthAdminSecret, session.AuthAPIKey:
 	default:
-		if reflect.DeepEqual(g.Instance.Settings.Auth, c.checked.Instance.Settings.Auth) {
+		now, then := g.Instance.Settings, c.checked.Instance.Settings
+		if reflect.DeepEqual(now.Auth, then.Auth) && reflect.DeepEqual(now.Revoked, then.Revoked) {
 			return nil
 		}
 	}

@@ -51,6 +51,21 @@ func DecodeAuth(text []byte) (Auth, error) {
 // no path.
 var originForm = regexp.MustCompile(`^(\*|[a-z][a-z0-9+.-]*://(\*\.)?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$`)
 
+// sharedKeys reports whether an address is that of keys which sign for every
+// customer of a service, so that only the audience tells their tokens apart.
+func sharedKeys(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	switch host := strings.ToLower(u.Hostname()); host {
+	case "www.googleapis.com", "googleapis.com", "appleid.apple.com", "login.microsoftonline.com", "login.windows.net", "www.facebook.com", "limited.facebook.com":
+		return true
+	default:
+		return strings.HasSuffix(host, ".googleapis.com")
+	}
+}
+
 // maxSkew is the most that clocks may differ, in seconds.
 const maxSkew = 3600
 
@@ -96,6 +111,9 @@ func (m *Mistakes) jwtWhole(given map[string]any, j JWT, pointer string) {
 	case has("jwk_url"):
 		if j.JWKURL != "" {
 			m.url(j.JWKURL, below(pointer, "jwk_url"))
+		}
+		if sharedKeys(j.JWKURL) && !has("audience") {
+			m.add(below(pointer, "audience"), "expected: the keys of this address sign the tokens of all customers of the service")
 		}
 	case !has("type"):
 		m.add(below(pointer, "type"), "expected with a key: one of %s", strings.Join(jwtTypes, ", "))
@@ -181,7 +199,7 @@ func (m *Mistakes) claim(v any, pointer string) Claim {
 
 func (m *Mistakes) webhook(v any, pointer string) *WebhookAuth {
 	var w WebhookAuth
-	m.object(v, pointer, fields{"url": m.text(&w.URL), "mode": m.oneOf(&w.Mode, "GET", "POST"), "omit_request": m.flag(&w.OmitRequest)})
+	m.object(v, pointer, fields{"url": m.text(&w.URL), "mode": m.oneOf(&w.Mode, "GET", "POST"), "omit_request": m.flag(&w.OmitRequest), "disable_cache": m.flag(&w.DisableCache)})
 	switch members, _ := v.(map[string]any); {
 	case w.URL != "":
 		m.url(w.URL, below(pointer, "url"))

@@ -20,6 +20,7 @@ import (
 type Settings struct {
 	Database   DatabaseSettings `json:"database"`
 	Auth       Auth             `json:"auth"`
+	Revoked    []Revocation     `json:"revoked,omitempty"` // at most MaxRevocations
 	Policies   []Policy         `json:"policies,omitempty"`
 	PolicyData json.RawMessage  `json:"policy_data,omitempty"` // a JSON object; Rego sees it as data.tenant
 	// ShadowPolicies are modules on trial: with the other modules they decide beside
@@ -124,6 +125,9 @@ type WebhookAuth struct {
 	Mode string `json:"mode,omitempty"` // GET (also when empty) or POST
 	// OmitRequest leaves the GraphQL request out of a POST's body.
 	OmitRequest bool `json:"omit_request,omitempty"`
+	// DisableCache asks for every request, also for those whose answer says how
+	// long it holds.
+	DisableCache bool `json:"disable_cache,omitempty"`
 }
 
 // CORS says which origins' pages may call the project from a browser.
