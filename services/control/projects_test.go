@@ -205,11 +205,7 @@ func TestEveryVerbPathAnswersOnlyItself(t *testing.T) {
 			t.Errorf("%s: %d %s", real, a.status, a.text)
 		}
 	}
-<<<<<<< HEAD
-	if verbs != 10 {
-=======
 	if verbs < 9 {
->>>>>>> 317e663 (authn: answers of webhooks are kept and set cookies, guessing is slowed by address, cookies need a request that cannot be forged, tokens are taken back, keys bound to networks; tests on two nodes)
 		t.Errorf("%d verbs", verbs)
 	}
 }
