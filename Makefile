@@ -1,5 +1,5 @@
-# `make` lists the targets. Go is all that is needed to build, run and test:
-# a Postgres is found on the machine or fetched.
+# `make` lists the targets. Go is all that is needed to build and run: a Postgres
+# is found on the machine or fetched. The tests need redis-server or valkey-server.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help

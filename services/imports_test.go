@@ -167,6 +167,7 @@ var libraries = map[string]struct {
 	"github.com/tink-crypto/tink-go/v2":                        {[]string{"tenants/vault"}, nil, "secrets are sealed in one place"},
 	"github.com/valyala/fasthttp":                              {[]string{"ops/bench/floor"}, nil, "the handler of the benchmark's action must cost next to nothing; elsewhere fiber hides it"},
 	"github.com/vektah/gqlparser/v2":                           {[]string{"services/engine/operation", "services/engine/schema", "services/engine/planner"}, []string{"services"}, "GraphQL documents end where plans begin"},
+	"github.com/redis/go-redis/v9":                             {[]string{"policy/limits"}, nil, "limits are all that nodes share outside of Postgres"},
 	"golang.org/x/sync":                                        {[]string{"services", "policy", "tenants", "ops"}, nil, "the standard library's annex"},
 	"golang.org/x/time":                                        {[]string{"services", "policy", "tenants", "ops"}, nil, "the standard library's annex"},
 }

@@ -121,6 +121,24 @@ func (m *Metrics) ReadAudit(f func() audit.Stats) { m.auditStats.Store(&f) }
 // ReadControlPool makes the counts of the store's pool part of the metrics.
 func (m *Metrics) ReadControlPool(f func() Pool) { m.controlPool.Store(&f) }
 
+// ReadSharedLimits shows how the store does in which nodes count rate limits
+// together; read tells how many requests this node counted alone, and whether the
+// store answered last. Call it once, and only where there is such a store.
+func (m *Metrics) ReadSharedLimits(read func() (fallbacks uint64, up bool)) {
+	m.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "tenantry_shared_limits_fallbacks_total", Help: "Requests that this node counted alone because the store of rate limits was out of reach.",
+		}, func() float64 { n, _ := read(); return float64(n) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tenantry_shared_limits_up", Help: "1 while the store of rate limits answers.",
+		}, func() float64 {
+			if _, up := read(); up {
+				return 1
+			}
+			return 0
+		}))
+}
+
 // ControlRequest counts an answer of the control API. operation is the id in the
 // OpenAPI document, never a path as the client sent it.
 func (m *Metrics) ControlRequest(operation string, status int, took time.Duration) {

@@ -113,6 +113,17 @@ func (p *Project) RecordAuthFailure(what string) {
 	p.each(func(s *series) { s.authFailures.of(what).Inc() })
 }
 
+// RecordLimitViolation counts an operation beyond one of the tenant's limits, by
+// the code of the error ("depth-limit-exceeded"); refused is false when the limits
+// are on trial.
+func (p *Project) RecordLimitViolation(code, role string, refused bool) {
+	mode := "audit"
+	if refused {
+		mode = "enforce"
+	}
+	p.each(func(s *series) { s.limits.of(limitLabels{code, s.roles.label(role), mode}).Inc() })
+}
+
 // RecordStatement counts a statement sent to one of the project's databases.
 func (p *Project) RecordStatement(source string, ok bool) {
 	result := "ok"
@@ -190,6 +201,8 @@ type requestLabels struct{ operationType, role, outcome string }
 
 type policyLabels struct{ point, decision string }
 
+type limitLabels struct{ code, role, mode string }
+
 type sqlLabels struct{ source, result string }
 
 // series are the metrics of one value of the label project, which they do not
@@ -207,6 +220,7 @@ type series struct {
 	allowlist       *counters[string]
 	rateLimit       *counters[string]
 	authFailures    *counters[string]
+	limits          *counters[limitLabels]
 	sql             *counters[sqlLabels]
 	sqlSeconds      prometheus.Histogram
 	sockets         prometheus.Gauge
@@ -247,6 +261,8 @@ func newSeries(maxRoles int) *series {
 	s.allowlist = newCounters("tenantry_allowlist_refusals_total", "Operations refused because they are not in the allow-list.", []string{"role"}, one)
 	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
 	s.authFailures = newCounters("tenantry_auth_failures_total", "Requests that were not authenticated, by what failed.", []string{"credential"}, one)
+	s.limits = newCounters("tenantry_limit_violations_total", "Operations beyond a limit of the tenant, by the error's code, role and mode of the limits.",
+		[]string{"code", "role", "mode"}, func(l limitLabels) []string { return []string{l.code, l.role, l.mode} })
 	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's databases, by source and result.",
 		[]string{"source", "result"}, func(l sqlLabels) []string { return []string{l.source, l.result} })
 	s.sqlSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -261,7 +277,7 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
-		s.policy.vec, s.shadow.vec, s.evaluations, s.allowlist.vec, s.rateLimit.vec, s.authFailures.vec, s.sql.vec, s.sqlSeconds,
+		s.policy.vec, s.shadow.vec, s.evaluations, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.authFailures.vec, s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}
 }

@@ -2,6 +2,9 @@
 // project: requests per minute before the operation is planned, depth and
 // number of nodes once it is measured, length of a batch, and time. The role
 // admin is exempt from all of them.
+//
+// What is beyond a limit is an error here; whether it refuses the operation or is
+// only counted, while the limits are on trial, is the caller's to ask OnTrial.
 package limits
 
 import (
@@ -63,6 +66,9 @@ func TimeExceeded(limit, actual time.Duration) *errcode.Error {
 	return errcode.New(errcode.TimeLimitExceeded, "time limit exceeded: the limit is %g seconds, the operation was stopped after %.1f seconds",
 		limit.Truncate(time.Millisecond).Seconds(), actual.Seconds())
 }
+
+// OnTrial reports whether operations beyond the limits pass and are counted alone.
+func OnTrial(cfg *metadata.APILimits) bool { return cfg != nil && cfg.Mode == metadata.LimitsAudit }
 
 func exempt(cfg *metadata.APILimits, s session.Session) bool {
 	return cfg == nil || cfg.Disabled || s.IsAdmin()

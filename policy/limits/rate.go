@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"context"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -11,21 +12,20 @@ import (
 	"tenantry/tenants/metadata"
 )
 
-const (
-	window  = 60 // seconds
-	maxKeys = 10_000
-)
+const maxKeys = 10_000
 
-// Limiter counts requests in memory. It belongs to a project's live entry and
-// outlives revisions, so that a change of metadata does not give everybody a
-// fresh minute.
+// Limiter counts the requests of a project: in memory, or together with other
+// nodes. It outlives revisions, so that a change of metadata does not give
+// everybody a fresh minute.
 //
-// Requests are counted by the second, and one counts for at least 60 and less
-// than 61 seconds: no 60 seconds ever see more than the limit. The number of
-// keys is bounded; when clients bring more, the new ones share one count until
-// others have gone quiet.
+// In a sliding window requests are counted by the second, and one counts for at
+// least 60 and less than 61 seconds: no 60 seconds ever see more than the limit.
+// The number of keys in memory is bounded; when clients bring more, the new ones
+// share one count until others have gone quiet.
 type Limiter struct {
-	seed maphash.Seed
+	seed    maphash.Seed
+	shared  *Shared // nil: this node counts alone
+	project string
 
 	mu    sync.Mutex
 	keys  map[uint64]*counter
@@ -43,15 +43,35 @@ type Decision struct {
 	Reset time.Duration
 }
 
-// NewLimiter returns a limiter that has counted nothing.
+// And is the tighter of two decisions about the same request.
+func (d Decision) And(other Decision) Decision {
+	switch {
+	case !other.Applies || d.Applies && d.Remaining < other.Remaining:
+		return d
+	case !d.Applies || other.Remaining < d.Remaining || other.Reset > d.Reset:
+		return other
+	}
+	return d
+}
+
+// NewLimiter returns a limiter that has counted nothing and counts in memory.
 func NewLimiter() *Limiter {
 	return &Limiter{seed: maphash.MakeSeed(), keys: map[uint64]*counter{}}
+}
+
+// NewSharedLimiter returns a limiter whose counts are those of all nodes with
+// the same store and project; while the store is out of reach it counts in
+// memory. A nil store makes it NewLimiter.
+func NewSharedLimiter(shared *Shared, project string) *Limiter {
+	l := NewLimiter()
+	l.shared, l.project = shared, project
+	return l
 }
 
 // Allow counts one request against the rate limit of its session. A refused
 // request is not counted. The error is an *errcode.Error that names the limit
 // and the actual number.
-func (l *Limiter) Allow(now time.Time, cfg *metadata.APILimits, s session.Session) (Decision, error) {
+func (l *Limiter) Allow(ctx context.Context, now time.Time, cfg *metadata.APILimits, s session.Session) (Decision, error) {
 	if exempt(cfg, s) || cfg.RateLimit == nil {
 		return Decision{}, nil
 	}
@@ -59,32 +79,89 @@ func (l *Limiter) Allow(now time.Time, cfg *metadata.APILimits, s session.Sessio
 	if !ok {
 		rule = cfg.RateLimit.Global
 	}
-	limit := rule.MaxRequestsPerMinute
-	key := l.key(rule, s)
+	return l.count(ctx, now, scope{}, rule, s)
+}
 
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c := l.counter(key, now.Unix())
-	used := c.used(now.Unix())
-	d := Decision{Applies: true, Limit: limit}
-	if used >= limit {
-		d.Reset = c.reset(now)
-		return d, errcode.New(errcode.RateLimitExceeded, "rate limit exceeded: the limit is %d requests per minute, this is request %d", limit, used+1)
+// AllowOperation counts one operation against the rules of single operations:
+// those for its name, for the hash of its text and for the actions that it calls.
+// The first rule that refuses decides; what the others counted stays counted.
+func (l *Limiter) AllowOperation(ctx context.Context, now time.Time, cfg *metadata.APILimits, s session.Session, o Operation) (Decision, error) {
+	var out Decision
+	if exempt(cfg, s) || cfg.RateLimit == nil || len(cfg.RateLimit.PerOperation)+len(cfg.RateLimit.PerAction) == 0 {
+		return out, nil
 	}
-	c.add(now.Unix())
-	d.Remaining, d.Reset = limit-used-1, c.reset(now)
+	try := func(kind, name string, rules map[string]metadata.RateRule) error {
+		rule, ok := rules[name]
+		if !ok || name == "" {
+			return nil
+		}
+		d, err := l.count(ctx, now, scope{kind, name}, rule, s)
+		out = out.And(d)
+		return err
+	}
+	for _, name := range [...]string{o.Name, o.Hash} {
+		if err := try("operation", name, cfg.RateLimit.PerOperation); err != nil {
+			return out, err
+		}
+	}
+	for _, name := range o.Actions {
+		if err := try("action", name, cfg.RateLimit.PerAction); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// Operation is what rules of single operations look at.
+type Operation struct {
+	Name    string
+	Hash    string   // of the normalised text
+	Actions []string // by name, as often as they are called
+}
+
+// scope is what a rule is about; the zero scope is all requests.
+type scope struct{ kind, name string }
+
+func (l *Limiter) count(ctx context.Context, now time.Time, about scope, rule metadata.RateRule, s session.Session) (Decision, error) {
+	var room [256]byte
+	key := appendKey(room[:0], about, rule, s)
+	b := boundOf(rule)
+	v, ok := l.shared.take(ctx, l.project, key, b)
+	if !ok {
+		v = l.take(now, maphash.Bytes(l.seed, key), b)
+	}
+	d := Decision{Applies: true, Limit: b.limit, Remaining: v.remaining, Reset: v.reset}
+	if v.refused {
+		return d, exceeded(about, b, v)
+	}
 	return d, nil
 }
 
-// key is the role with what the rule counts apart: the address, or the values
-// of session variables. An IPv6 client owns a whole /64.
-func (l *Limiter) key(rule metadata.RateRule, s session.Session) uint64 {
-	var h maphash.Hash
-	h.SetSeed(l.seed)
-	part := func(text string) {
-		_, _ = h.WriteString(text)
-		_ = h.WriteByte(0)
+func exceeded(about scope, b bound, v verdict) *errcode.Error {
+	of := ""
+	if about.kind != "" {
+		of = " of the " + about.kind + " \"" + about.name + "\""
 	}
+	if b.bucket {
+		return errcode.New(errcode.RateLimitExceeded, "rate limit%s exceeded: the limit is %d requests per minute in bursts of %d, the next one may come in %.1f seconds",
+			of, b.limit, b.burst, v.reset.Seconds())
+	}
+	return errcode.New(errcode.RateLimitExceeded, "rate limit%s exceeded: the limit is %d requests per minute, this is request %d", of, b.limit, v.used+1)
+}
+
+func (l *Limiter) take(now time.Time, key uint64, b bound) verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counter(key, now).take(now, b)
+}
+
+// appendKey writes what is counted apart: what the rule is about, the role, and
+// the address or the values of session variables. An IPv6 client owns a whole
+// /64.
+func appendKey(key []byte, about scope, rule metadata.RateRule, s session.Session) []byte {
+	part := func(text string) { key = append(append(key, text...), 0) }
+	part(about.kind)
+	part(about.name)
 	part(s.Role)
 	for _, name := range rule.UniqueParams {
 		part(name)
@@ -92,13 +169,13 @@ func (l *Limiter) key(rule metadata.RateRule, s session.Session) uint64 {
 			part(network(s.IP))
 			continue
 		}
-		if value, ok := s.Lookup(name); ok {
-			part("=" + value)
-		} else {
-			part("")
+		value, ok := s.Lookup(name)
+		if ok {
+			key = append(key, '=')
 		}
+		part(value)
 	}
-	return h.Sum64()
+	return key
 }
 
 func network(ip string) string {
@@ -116,14 +193,14 @@ func network(ip string) string {
 
 // counter finds or makes the counter of a key. Key 0 is the one that latecomers
 // share.
-func (l *Limiter) counter(key uint64, second int64) *counter {
+func (l *Limiter) counter(key uint64, now time.Time) *counter {
 	if c, ok := l.keys[key]; ok {
 		return c
 	}
-	if len(l.keys) >= maxKeys && second != l.swept {
-		l.swept = second
+	if len(l.keys) >= maxKeys && now.Unix() != l.swept {
+		l.swept = now.Unix()
 		for k, c := range l.keys {
-			if c.used(second) == 0 {
+			if c.idle(now) {
 				delete(l.keys, k)
 			}
 		}
@@ -137,47 +214,4 @@ func (l *Limiter) counter(key uint64, second int64) *counter {
 	c := &counter{}
 	l.keys[key] = c
 	return c
-}
-
-// counter holds the seconds of the last minute that saw requests, oldest first:
-// at most 61 of them.
-type counter struct {
-	seconds []second
-	total   int
-}
-
-type second struct {
-	at    int64 // unix
-	count int
-}
-
-// used forgets what is older than the window and returns the rest.
-func (c *counter) used(now int64) int {
-	old := 0
-	for old < len(c.seconds) && c.seconds[old].at < now-window {
-		c.total -= c.seconds[old].count
-		old++
-	}
-	if old > 0 {
-		c.seconds = append(c.seconds[:0], c.seconds[old:]...)
-	}
-	return c.total
-}
-
-func (c *counter) add(now int64) {
-	c.total++
-	// A clock that steps back counts in the newest second.
-	if n := len(c.seconds); n > 0 && c.seconds[n-1].at >= now {
-		c.seconds[n-1].count++
-		return
-	}
-	c.seconds = append(c.seconds, second{now, 1})
-}
-
-// reset is when the oldest second leaves the window.
-func (c *counter) reset(now time.Time) time.Duration {
-	if len(c.seconds) == 0 {
-		return window * time.Second
-	}
-	return time.Unix(c.seconds[0].at+window+1, 0).Sub(now)
 }

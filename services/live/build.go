@@ -68,7 +68,7 @@ func (r *Registry) limiter(projectID string) *limits.Limiter {
 	defer r.mu.Unlock()
 	l, ok := r.limiters[projectID]
 	if !ok {
-		l = limits.NewLimiter()
+		l = limits.NewSharedLimiter(r.deps.SharedLimits, projectID)
 		r.limiters[projectID] = l
 	}
 	return l

@@ -43,6 +43,8 @@ type Deps struct {
 	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
 	// the project says nothing else.
 	AuditSample float64
+	// SharedLimits is where nodes count rate limits together; nil: each alone.
+	SharedLimits *limits.Shared
 	// Idle is how long an unused project stays in memory; 0 means 15 minutes.
 	Idle time.Duration
 }

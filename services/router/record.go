@@ -25,7 +25,7 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 		r.Logger.Error("request failed", "type", "http-log", "project", g.Project.Slug, "request_id", x.id, "error", chain(t.Err))
 	}
 	kind, ok := r.kind(g, s, outcome)
-	if !ok {
+	if !ok && len(t.Exceeded) == 0 {
 		return
 	}
 	event := audit.Event{
@@ -35,6 +35,9 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	}
 	if t.Err != nil {
 		event.Code = string(t.Err.Code)
+	}
+	if len(t.Exceeded) > 0 {
+		event.Detail["exceeded"] = t.Exceeded
 	}
 	if len(t.Decisions) > 0 {
 		last := t.Decisions[len(t.Decisions)-1]

@@ -187,11 +187,14 @@ func (d *decoder) limits(l *APILimits, at string) {
 	if l == nil {
 		return
 	}
+	d.oneOf(at+".mode", l.Mode, LimitsEnforce, LimitsAudit)
 	for _, limit := range []struct {
 		name string
 		of   *IntLimit
 	}{
 		{"depth_limit", l.DepthLimit}, {"node_limit", l.NodeLimit}, {"time_limit", l.TimeLimit}, {"batch_limit", l.BatchLimit},
+		{"cost_limit", l.CostLimit}, {"token_limit", l.TokenLimit}, {"alias_limit", l.AliasLimit}, {"root_field_limit", l.RootFieldLimit},
+		{"directive_limit", l.DirectiveLimit}, {"body_limit", l.BodyLimit},
 	} {
 		if limit.of == nil {
 			continue
@@ -207,13 +210,31 @@ func (d *decoder) limits(l *APILimits, at string) {
 	}
 	path := at + ".rate_limit"
 	d.rate(l.RateLimit.Global, path+".global")
-	for _, role := range slices.Sorted(maps.Keys(l.RateLimit.PerRole)) {
-		d.rate(l.RateLimit.PerRole[role], member(path+".per_role", role))
+	for _, rules := range []struct {
+		name string
+		of   map[string]RateRule
+	}{
+		{"per_role", l.RateLimit.PerRole}, {"per_operation", l.RateLimit.PerOperation}, {"per_action", l.RateLimit.PerAction},
+	} {
+		for _, key := range slices.Sorted(maps.Keys(rules.of)) {
+			d.rate(rules.of[key], member(path+"."+rules.name, key))
+		}
 	}
 }
 
+// maxBurst keeps the arithmetic of buckets within 64 bits.
+const maxBurst = 1_000_000
+
 func (d *decoder) rate(r RateRule, at string) {
 	d.notNegative(at+".max_reqs_per_min", r.MaxRequestsPerMinute)
+	d.notNegative(at+".burst", r.Burst)
+	d.oneOf(at+".algorithm", r.Algorithm, SlidingWindow, TokenBucket)
+	if r.Burst > maxBurst {
+		d.fail(at+".burst", "expected at most %d", maxBurst)
+	}
+	if r.Burst > 0 && r.Algorithm != TokenBucket {
+		d.fail(at+".burst", "expected no burst: a sliding window has none, only the algorithm %q has", TokenBucket)
+	}
 	if len(r.UniqueParams) == 1 && r.UniqueParams[0] == "IP" {
 		return
 	}
@@ -221,6 +242,13 @@ func (d *decoder) rate(r RateRule, at string) {
 		if len(name) < 10 || !strings.EqualFold(name[:9], "x-hasura-") {
 			d.fail(fmt.Sprintf("%s.unique_params[%d]", at, i), "expected a session variable, as x-hasura-user-id")
 		}
+	}
+}
+
+// oneOf checks a text that may be absent.
+func (d *decoder) oneOf(path, text string, allowed ...string) {
+	if text != "" && !slices.Contains(allowed, text) {
+		d.fail(path, "expected %q or %q, got %q", allowed[0], allowed[1], text)
 	}
 }
 

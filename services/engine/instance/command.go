@@ -42,7 +42,7 @@ func (i *Instance) ExecuteCommand(ctx context.Context, s session.Session, c Comm
 }
 
 func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Command, trail *Trail) ([]byte, error) {
-	if err := i.checkRate(s, trail); err != nil {
+	if err := i.checkRate(ctx, s, trail); err != nil {
 		return nil, err
 	}
 	// A command is no operation in GraphQL, so it can't be in the list.
@@ -64,7 +64,7 @@ func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Comm
 	}
 	program := executor.Compile(planned.Plan)
 	trail.program(program)
-	if err := limits.Check(i.Document.APILimits, s, limits.Measure{Depth: planned.Depth, Nodes: planned.Nodes}); err != nil {
+	if err := i.limited(s, trail, limits.Check(i.Document.APILimits, s, limits.Measure{Depth: planned.Depth, Nodes: planned.Nodes})); err != nil {
 		return nil, err
 	}
 	about := authz.Operation{Type: trail.Type}

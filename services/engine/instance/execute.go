@@ -39,7 +39,7 @@ func (i *Instance) Execute(ctx context.Context, s session.Session, r Request) (g
 
 func (i *Instance) execute(ctx context.Context, s session.Session, r Request, trail *Trail) (executor.Result, error) {
 	var none executor.Result
-	if err := i.checkRate(s, trail); err != nil {
+	if err := i.checkRate(ctx, s, trail); err != nil {
 		return none, err
 	}
 	if _, asked := r.Extensions["persistedQuery"]; asked {
@@ -56,7 +56,7 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if r.ReadOnly && string(p.operation.Type) != "query" {
 		return none, errcode.New(errcode.MethodNotAllowed, "only queries may be sent by GET").At("$")
 	}
-	if err := limits.Check(i.Document.APILimits, s, limits.Measure(p.operation.Measure)); err != nil {
+	if err := i.limited(s, trail, limits.Check(i.Document.APILimits, s, limits.Measure(p.operation.Measure))); err != nil {
 		return none, err
 	}
 	vars, err := p.operation.Coerce(r.Variables)
@@ -68,6 +68,9 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 		return none, err
 	}
 	trail.program(program.Program)
+	if err := i.checkOperationRate(ctx, s, p, program, trail); err != nil {
+		return none, err
+	}
 	if err := i.decide(ctx, s, p.about(), program.asks, vars, trail); err != nil {
 		return none, err
 	}
@@ -84,41 +87,12 @@ func (i *Instance) run(ctx context.Context, s session.Session, program *executor
 	trail.Executed = true
 	result, err := i.executor.Run(ctx, program, r)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errcode.From(err).Code == errcode.TimeLimitExceeded {
-		err = limits.TimeExceeded(limit, time.Since(trail.started)).At("$").Because(err)
+		exceeded := limits.TimeExceeded(limit, time.Since(trail.started)).At("$").Because(err)
+		i.violated(s, exceeded.Code)
+		return result, exceeded
+	}
+	if own := limits.TimeLimit(i.Document.APILimits, s); own > 0 && own < limit && time.Since(trail.started) > own {
+		_ = i.limited(s, trail, limits.TimeExceeded(own, time.Since(trail.started)))
 	}
 	return result, err
-}
-
-// defaultTimeLimit bounds an operation of a project without a limit of its own.
-const defaultTimeLimit = 60 * time.Second
-
-func (i *Instance) timeLimit(s session.Session) time.Duration {
-	if d := limits.TimeLimit(i.Document.APILimits, s); d > 0 {
-		return d
-	}
-	return defaultTimeLimit
-}
-
-func (i *Instance) checkRate(s session.Session, trail *Trail) error {
-	decision, err := i.outside.Limiter.Allow(time.Now(), i.Document.APILimits, s)
-	trail.Rate = decision
-	if err != nil {
-		i.outside.Metrics.RecordRateLimitRefusal(s.Role)
-	}
-	return err
-}
-
-// maxBatch bounds a batch whatever the limits say: each operation may cost as
-// much as the largest document does.
-const maxBatch = 100
-
-// CheckBatch refuses a batch that is larger than the role's limit.
-func (i *Instance) CheckBatch(s session.Session, n int) *errcode.Error {
-	if n > maxBatch {
-		return errcode.New(errcode.BatchLimitExceeded, "the batch has %d operations, at most %d are allowed", n, maxBatch)
-	}
-	if err := limits.CheckBatch(i.Document.APILimits, s, n); err != nil {
-		return errcode.From(err)
-	}
-	return nil
 }

@@ -40,6 +40,8 @@ type prepared struct {
 type program struct {
 	*executor.Program
 	asks []ask
+	// actions that it calls, by name, as often as it does.
+	actions []string
 }
 
 // weight is what p counts for in the cache, in bytes.
@@ -105,7 +107,7 @@ func (i *Instance) plan(p *prepared, vars map[string]any) (made *program, grown 
 	if err != nil {
 		return nil, false, err
 	}
-	made = &program{Program: executor.Compile(planned), asks: i.asks(p.key.role, p.about(), planned)}
+	made = &program{Program: executor.Compile(planned), asks: i.asks(p.key.role, p.about(), planned), actions: planned.Actions()}
 	size := made.Size() + len(shape)
 	// An introspection's answer may depend on the value of a variable, and a filter
 	// that took too long to make may come out next time.

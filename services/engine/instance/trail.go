@@ -33,8 +33,11 @@ type Trail struct {
 	Rate      limits.Decision
 	Allowlist allowlist.Verdict
 	Decisions []Decision
-	Err       *errcode.Error
-	Duration  time.Duration
+	// Exceeded are the limits that would have refused the operation, were they not
+	// on trial.
+	Exceeded []errcode.Code
+	Err      *errcode.Error
+	Duration time.Duration
 
 	started time.Time
 }

@@ -65,6 +65,17 @@ func columnsOf(output []Output) []string {
 	return names
 }
 
+// Actions are the actions that the operation calls, by name, as often as it does.
+func (p *Plan) Actions() []string {
+	var names []string
+	for i := range p.Fields {
+		if a := p.Fields[i].Action; a != nil {
+			names = append(names, a.Action.Name)
+		}
+	}
+	return names
+}
+
 // columnName is a column as policies and the audit name it: a computed field by
 // its name in GraphQL.
 func columnName(name string) string {

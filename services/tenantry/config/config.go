@@ -35,6 +35,8 @@ type Config struct {
 	ManagedURL        vault.Secret // cluster of managed databases; empty: none, or in dev the embedded one
 	ManagedExtensions []string     // created in every managed database
 
+	RedisURL vault.Secret // where nodes count rate limits together; empty: each alone
+
 	OperatorKey vault.Secret // empty: in dev one is generated, in serve there is none
 	Signup      string       // SignupOpen or SignupOperator
 	Demo        bool         // make the demo tenant; dev only

@@ -144,7 +144,7 @@ func TestEveryMistakeIsToldAtOnceByTheNameThatWasUsed(t *testing.T) {
 	_, err := config.Load(config.Serve, sources(t,
 		[]string{"--config=" + path, "--listen=nonsense", "--egress-allow=10.0.0.0/8,here,there", "--demo=maybe"},
 		"TENANTRY_LOGLEVEL=debug", "TENANTRY_DATABASE_URL=mysql://root:canary@db/x", "TENANTRY_DRAIN_TIMEOUT=-1s",
-		"TENANTRY_MANAGED_EXTENSIONS=a;b", "TENANTRY_OPERATOR_KEY=two words canary",
+		"TENANTRY_REDIS_URL=http://:canary@redis", "TENANTRY_MANAGED_EXTENSIONS=a;b", "TENANTRY_OPERATOR_KEY=two words canary",
 		"TENANTRY_TEST_ANYTHING=1", "TENANTRY_SERVICE_HOST=10.0.0.1", "TENANTRY_PORT_8080_TCP=tcp://10.0.0.1:8080"))
 	var mistakes config.Mistakes
 	if !errors.As(err, &mistakes) {
@@ -163,6 +163,7 @@ func TestEveryMistakeIsToldAtOnceByTheNameThatWasUsed(t *testing.T) {
 		"TENANTRY_DRAIN_TIMEOUT: expected a time",
 		"TENANTRY_MANAGED_EXTENSIONS: expected names",
 		"TENANTRY_OPERATOR_KEY: expected printable ASCII",
+		"TENANTRY_REDIS_URL: expected a URL such as redis://",
 	}
 	for _, want := range wants {
 		if !slices.ContainsFunc(mistakes, func(m string) bool { return strings.HasPrefix(m, want) }) {

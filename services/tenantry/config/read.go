@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tenantry/policy/limits"
 	"tenantry/tenants/vault"
 )
 
@@ -37,6 +38,14 @@ func readPostgresURL(into *vault.Secret, text string) error {
 	}
 	if u.Host == "" && u.Query().Get("host") == "" {
 		return errors.New("expected a URL with a host")
+	}
+	*into = vault.NewSecret(text)
+	return nil
+}
+
+func readRedisURL(into *vault.Secret, text string) error {
+	if err := limits.CheckAddress(text); err != nil {
+		return err
 	}
 	*into = vault.NewSecret(text)
 	return nil

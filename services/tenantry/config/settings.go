@@ -91,6 +91,10 @@ var settings = []setting{
 		read: func(c *Config, text string) error { return readExtensions(&c.ManagedExtensions, text) },
 	},
 	{
+		name: "redis-url", usage: "redis:// or rediss:// URL of a Redis or Valkey in which several nodes count rate limits together", secret: true,
+		read: func(c *Config, text string) error { return readRedisURL(&c.RedisURL, text) },
+	},
+	{
 		name: "keyring", usage: "file of the keys that seal secrets (default keyring.json in the data folder)",
 		read: func(c *Config, text string) (err error) { c.Keyring, err = filepath.Abs(text); return err },
 	},

@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/recover"
 
 	"tenantry/policy/authz"
+	"tenantry/policy/limits"
 	"tenantry/services/control"
 	"tenantry/services/engine/metadataapi"
 	"tenantry/services/engine/source"
@@ -41,9 +42,14 @@ const callTimeout = 2 * time.Minute
 func wire(ctx context.Context, p parts) (wired, error) {
 	pools := source.NewPools(p.Guard.DialContext)
 	pools.Trusted = p.DialManaged
+	shared, err := openSharedLimits(p)
+	if err != nil {
+		return wired{}, err
+	}
 	registry := live.New(live.Deps{
 		Store: p.Store, Pools: pools, Client: p.Guard.HTTP(callTimeout), Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Version: p.Version,
-		AuditSample: auditSample(p.Config.Command),
+		AuditSample:  auditSample(p.Config.Command),
+		SharedLimits: shared,
 	})
 	revisions := &revision.Service{Store: p.Store, Live: registry, Pools: pools, Logger: p.Logger}
 	if p.Cluster != nil {
@@ -77,8 +83,25 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		<-watched
 		cut()
 		registry.Close()
-		return nil
+		return shared.Close()
 	}}, nil
+}
+
+// openSharedLimits opens the store in which nodes count together; nil when none
+// is configured.
+func openSharedLimits(p parts) (*limits.Shared, error) {
+	if p.Config.RedisURL.IsZero() {
+		return nil, nil
+	}
+	shared, err := limits.OpenShared(p.Config.RedisURL, p.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("redis-url: %w", err)
+	}
+	p.Metrics.ReadSharedLimits(func() (uint64, bool) {
+		s := shared.Stats()
+		return s.Fallbacks, s.Up
+	})
+	return shared, nil
 }
 
 // public is the server of the public listener, with the sockets that it gave
