@@ -16,7 +16,19 @@ func String(e Expr) string {
 	return p.String()
 }
 
-type printer struct{ strings.Builder }
+// Filled is String with the values of parameters where known knows them. It asks
+// about every parameter of the expression, in order.
+func Filled(e Expr, known func(Param) (string, bool)) string {
+	p := printer{known: known}
+	p.expr(e)
+	return p.String()
+}
+
+type printer struct {
+	strings.Builder
+	// known, when set, knows the values of some parameters.
+	known func(Param) (string, bool)
+}
 
 func (p *printer) expr(e Expr) {
 	switch e := e.(type) {
@@ -172,7 +184,22 @@ func (p *printer) aggregate(a Aggregate) {
 }
 
 func (p *printer) param(v Param) {
+	if p.known != nil {
+		if text, ok := p.known(v); ok {
+			p.WriteString(text + "::" + typeString(v.Type))
+			return
+		}
+	}
 	switch v.From {
+	case Array:
+		p.WriteString("[")
+		for i, item := range v.Items {
+			if i > 0 {
+				p.WriteString(", ")
+			}
+			p.param(item)
+		}
+		p.WriteString("]")
 	case Literal:
 		p.WriteString(strconv.Quote(v.Name))
 	case Session:

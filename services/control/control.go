@@ -20,6 +20,8 @@ import (
 
 	"tenantry/ops/audit"
 	"tenantry/policy/authz"
+	"tenantry/services/engine/accessview"
+	"tenantry/services/engine/impact"
 	"tenantry/services/revision"
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/store"
@@ -34,6 +36,8 @@ type Revisions interface {
 	Catalog(ctx context.Context, project string) (*catalog.Catalog, error)
 	MoveDatabase(ctx context.Context, author revision.Author, project string, url vault.Secret) (revision.Outcome, error)
 	SDL(ctx context.Context, project, role string) (string, error)
+	Access(ctx context.Context, project string) (accessview.Project, error)
+	CompareAccess(ctx context.Context, project string, from, to int64) ([]impact.AccessChange, error)
 }
 
 // Who may sign up.
@@ -137,6 +141,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerMetadata()
 	s.registerActions()
 	s.registerPolicies()
+	s.registerAccess()
 	s.registerLimits()
 	s.registerCompat()
 	s.registerAllowlist()

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -242,4 +243,36 @@ func (v values) records(r *plan.Records) (string, error) {
 		out = append(out, '}')
 	}
 	return string(append(out, ']')), nil
+}
+
+// Bindable reports whether what a session and its variables bring is enough for
+// all statements of a program: the error is the one that Run would end with. It
+// runs nothing. What depends on rows that are yet to be written is not tried.
+func (x *Executor) Bindable(ctx context.Context, p *Program, r Request) error {
+	v := values{session: r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
+	for _, s := range p.steps {
+		for _, st := range s.statements() {
+			if err := v.bindable(st); err != nil {
+				return err
+			}
+		}
+	}
+	for _, j := range p.joins {
+		if err := v.bindable(j.statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v values) bindable(st dialect.Statement) error {
+	for _, p := range st.Params {
+		if p.Written || p.Affected || p.Key > 0 {
+			continue
+		}
+		if _, err := v.parameter(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"tenantry/api/session"
 	"tenantry/policy/access"
 	"tenantry/services/engine/schema"
 	"tenantry/tenants/metadata"
@@ -34,25 +35,30 @@ type Impact struct {
 
 // Compare tells what the step from before to after means.
 func Compare(before, after Side) *Impact {
-	out := &Impact{Schema: []SchemaChange{}, Access: []AccessChange{}, Operations: []BrokenOperation{}, Endpoints: []BrokenEndpoint{}}
-	roles := map[string]bool{"admin": true}
-	for _, s := range []Side{before, after} {
-		for _, role := range s.Access.Roles() {
-			roles[role] = true
-		}
-	}
-	c := comparison{before: before, after: after, roles: slices.Sorted(maps.Keys(roles))}
+	out := &Impact{Schema: []SchemaChange{}, Operations: []BrokenOperation{}, Endpoints: []BrokenEndpoint{}}
+	c := comparison{before: before, after: after, roles: roles(before, after)}
 	for _, role := range c.roles {
 		if change := c.schemaOf(role); len(change.Added)+len(change.Removed) > 0 {
 			out.Schema = append(out.Schema, change)
 		}
-		if role != "admin" { // who may do everything anyway
-			out.Access = append(out.Access, c.accessOf(role)...)
-		}
 	}
+	out.Access = CompareAccess(before, after)
 	c.operations(out)
 	c.endpoints(out)
 	return out
+}
+
+const admin = session.Admin
+
+// roles are those of both sides, admin among them, sorted.
+func roles(before, after Side) []string {
+	all := map[string]bool{admin: true}
+	for _, s := range []Side{before, after} {
+		for _, role := range s.Access.Roles() {
+			all[role] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 type comparison struct {

@@ -30,6 +30,9 @@ type Endpoints struct {
 	byLength map[int][]*Endpoint
 }
 
+// All are the endpoints, in the order of the metadata. Read only.
+func (s *Endpoints) All() []*Endpoint { return s.list }
+
 // Methods that an endpoint may have.
 var Methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 
