@@ -142,7 +142,7 @@ func (r *isolation) operation(o apiOperation, trial trial) {
 			continue
 		}
 		r.refused(o, trial, mine, r.ownKey(o), merged(target, map[idKind]string{kind: r.stranger.ids[kind]}), trial.unknown)
-		if trial.unknown < 300 {
+		if trial.unknown < 300 && o.Method == http.MethodPut {
 			mine.need(http.MethodDelete, strings.TrimPrefix(o.address(r.t, merged(target, map[idKind]string{kind: r.stranger.ids[kind]})), "/api/v1"), nil)
 		}
 	}

@@ -75,6 +75,7 @@ func newSide(t testing.TB, s *server, name string) *side {
 	x.ids["projects/admin-secrets"] = post(shop+"/admin-secrets", map[string]any{"name": "standing"}).text(t, "id")
 	x.ids["projects/signing-secrets"] = must(t, http.StatusOK, http.MethodGet, api+shop+"/signing-secrets", h, nil).text(t, "items", 0, "id")
 	x.ids["projects/tables"] = "public." + table
+	x.ids["projects/access/tables"], x.ids["projects/access/actions"], x.ids["projects/access/roles"] = "public."+table, name+"Act", name+"Role"
 	x.ids["projects/actions"], x.ids["projects/policies"], x.ids["projects/variables"] = name+"Act", name+"Policy", strings.ToUpper(name)
 	post(shop+"/actions", actionOf(name+"Act"))
 	put(shop+"/policies/"+name+"Policy", h.with("Content-Type", "text/plain"), "package authz."+name+"\n\nx := 1\n")

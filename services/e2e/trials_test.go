@@ -180,6 +180,16 @@ var trials = map[string]trial{
 		return map[idKind]string{"projects/actions": name}
 	}},
 
+	"listAccessRoles":    {},
+	"getRoleAccess":      {unknown: http.StatusOK},
+	"getTableAccess":     {},
+	"getActionAccess":    {},
+	"getEffectiveAccess": {body: fixed(map[string]any{"role": "user"})},
+	"explainAccess":      {body: fixed(map[string]any{"role": "user", "query": "{ __typename }"})},
+	"compareAccess": {body: func(f *field, _ map[idKind]string) any {
+		return map[string]any{"from": f.need(http.MethodGet, "/projects/{p}/metadata/revisions", nil).at("items", 0, "revision")}
+	}},
+
 	"listPolicies": {},
 	"getPolicy":    {},
 	"putPolicy":    {unknown: http.StatusOK, body: fixed(map[string]any{"text": scratchPolicy})},

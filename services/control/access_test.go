@@ -1,0 +1,164 @@
+package control_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// guarded is metadata of the shop with a role that reads and writes a part of it.
+const guarded = `{"version":3,"inherited_roles":[{"role_name":"chief","role_set":["user","critic"]}],"sources":[{"name":"default","kind":"postgres",
+ "configuration":{"connection_info":{"database_url":{"from_env":"TENANTRY_DATABASE"}}},"tables":[
+ {"table":{"schema":"public","name":"product"},
+  "array_relationships":[{"name":"reviews","using":{"foreign_key_constraint_on":{"table":{"schema":"public","name":"review"},"column":"product_id"}}}],
+  "select_permissions":[{"role":"user","permission":{"columns":["id","name"],"filter":{"id":{"_eq":"X-Hasura-Product"}},"limit":5}}]},
+ {"table":{"schema":"public","name":"review"},
+  "select_permissions":[{"role":"critic","permission":{"columns":["id","stars"],"filter":{},"allow_aggregations":true}}],
+  "insert_permissions":[{"role":"critic","permission":{"columns":["stars"],"check":{"stars":{"_gt":0}},"set":{"product_id":"x-hasura-product"},"backend_only":true}}]}]}]}`
+
+// accessProject is a project with the guarded metadata.
+func accessProject(t *testing.T) (*server, string, string) {
+	t.Helper()
+	s := start(t)
+	tenant, owner := s.tenant("Access")
+	project := s.project(tenant, owner, "access")
+	s.want(200, owner, "PUT", project+"/metadata", guarded)
+	return s, owner, project
+}
+
+func TestAccessIsToldByRoleTableActionAndSession(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	s.want(201, owner, "POST", project+"/actions",
+		`{"name":"restock","definition":"type Mutation { restock(n: Int!): Restocked }  type Restocked { n: Int }","handler":"http://127.0.0.1:1/","permissions":["user"]}`)
+	for _, test := range []struct{ name, method, path, body, at, want string }{
+		{"the roles", "GET", "/access/roles", "", "roles", `["chief","critic","user"]`},
+		{"a role's rows", "GET", "/access/roles/user", "", "tables.0.select.filter", `"id eq session(x-hasura-product)::int4"`},
+		{"a role's columns", "GET", "/access/roles/user", "", "tables.0.select.columns", `[{"column":"id","field":"id"},{"column":"name","field":"name"}]`},
+		{"where a rule stands", "GET", "/access/roles/user", "", "tables.0.select.rules", `["$.sources[0].tables[0].select_permissions[0]"]`},
+		{"a role's root fields", "GET", "/access/roles/user", "", "query_fields", `[{"kind":"select","name":"product","of":"default.public.product"},{"kind":"select_by_pk","name":"product_by_pk","of":"default.public.product"}]`},
+		{"a role's actions", "GET", "/access/roles/user", "", "actions", `["restock"]`},
+		{"what backends alone may do", "GET", "/access/roles/critic", "", "mutation_fields.0.backend_only", `true`},
+		{"what an inherited role unites", "GET", "/access/roles/chief", "", "inherits", `["critic","user"]`},
+		{"a relationship that only both roles together reach", "GET", "/access/roles/chief", "", "tables.0.select.relationships", `["reviews","reviews_aggregate"]`},
+		{"presets", "GET", "/access/roles/critic", "", "tables.0.insert.presets", `{"product_id":"session(x-hasura-product)::int4"}`},
+		{"a role that is nobody's", "GET", "/access/roles/stranger", "", "known", `false`},
+		{"a table's roles", "GET", "/access/tables/public.review", "", "roles.0.role", `"chief"`},
+		{"a table with its source", "GET", "/access/tables/default.public.review", "", "roles.1.role", `"critic"`},
+		{"an action's roles", "GET", "/access/actions/restock", "", "roles", `[{"role":"chief","via":["user"]},{"role":"user"}]`},
+		{"a session's rows", "POST", "/access:effective", `{"session_variables":{"X-Hasura-Role":"user","X-Hasura-Product":"7"}}`, "tables.0.select.filter", `"id eq \"7\"::int4"`},
+		{"what a session lacks", "POST", "/access:effective", `{"role":"user"}`, "missing", `["x-hasura-product"]`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := s.want(200, owner, test.method, project+test.path, test.body)
+			got, err := json.Marshal(a.at(t, test.at))
+			if err != nil || string(got) != test.want {
+				t.Errorf("%s %s: got %s, want %s\n%s", test.path, test.at, got, test.want, a.text)
+			}
+		})
+	}
+	for _, path := range []string{"/access/tables/public.none", "/access/actions/none"} {
+		s.want(404, owner, "GET", project+path, "")
+	}
+	s.want(422, owner, "POST", project+"/access:effective", `{"role":"user","session_variables":{"x-hasura-role":"critic"}}`)
+	s.want(422, owner, "POST", project+"/access:effective", `{"role":"user","session_variables":{"product":"1"}}`)
+}
+
+func TestARefusalIsExplainedByTheRuleThatRefuses(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	for _, test := range []struct {
+		role, query string
+		rules       string // of the refusals, in order
+		pointer     string // of the first
+	}{
+		{"user", "{ product { id name } }", "", ""},
+		{"user", "{ review { id } }", "select_permission", "$.sources[0].tables[1].select_permissions"},
+		{"user", "{ product { id reviews { id } } }", "select_permission", "$.sources[0].tables[1].select_permissions"},
+		{"user", "{ product_aggregate { aggregate { count } } review { id } }", "allow_aggregations select_permission", "$.sources[0].tables[0].select_permissions[0]"},
+		{"critic", "{ review { id product_id } }", "columns", "$.sources[0].tables[1].select_permissions[0]"},
+		{"critic", "{ review(where: {product_id: {_eq: 1}}) { id } }", "columns", "$.sources[0].tables[1].select_permissions[0]"},
+		{"critic", "mutation { insert_review_one(object: {stars: 1}) { id } }", "backend_only", "$.sources[0].tables[1].insert_permissions[0]"},
+		{"critic", "mutation { delete_review(where: {}) { affected_rows } }", "delete_permission", "$.sources[0].tables[1].delete_permissions"},
+		{"critic", "{ nothing { id } }", "operation", ""},
+	} {
+		t.Run(test.role+" "+test.query, func(t *testing.T) {
+			body := must(json.Marshal(map[string]any{"role": test.role, "session_variables": map[string]string{"x-hasura-product": "1"}, "query": test.query}))(t)
+			a := s.want(200, owner, "POST", project+"/access:explain", string(body))
+			var got struct {
+				Allowed  bool
+				Refusals []struct{ Rule, Pointer, Reason string }
+			}
+			if err := json.Unmarshal([]byte(a.text), &got); err != nil {
+				t.Fatal(err)
+			}
+			var rules []string
+			for _, r := range got.Refusals {
+				rules = append(rules, r.Rule)
+			}
+			if strings.Join(rules, " ") != test.rules || got.Allowed != (test.rules == "") || len(rules) > 0 && got.Refusals[0].Pointer != test.pointer {
+				t.Errorf("got %s", a.text)
+			}
+		})
+	}
+	a := s.want(200, owner, "POST", project+"/access:explain", `{"role":"user","query":"{ product { id } }"}`)
+	if a.at(t, "stage") != "session" || a.at(t, "missing.0") != "x-hasura-product" || !strings.Contains(a.str(t, "sql.0"), "SELECT") {
+		t.Errorf("without the variable: %s", a.text)
+	}
+}
+
+func TestTheExplanationHasThePolicysReasons(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	s.want(200, owner, "PUT", project+"/policies/main", `{"text":"package authz\n\nallow if input.session.variables[\"x-hasura-level\"] == \"9\"\n\nreason contains \"level 9 is needed\" if input.session.variables[\"x-hasura-level\"] != \"9\"\n\nfilter if input.row.id > 1\n"}`)
+	for level, allowed := range map[string]bool{"9": true, "1": false} {
+		a := s.want(200, owner, "POST", project+"/access:explain", fmt.Sprintf(
+			`{"role":"critic","session_variables":{"x-hasura-level":%q},"query":"{ review { id } }"}`, level))
+		if a.at(t, "allowed") != allowed || allowed == strings.Contains(a.text, "level 9 is needed") || !strings.Contains(a.text, `id gt`) {
+			t.Errorf("level %s: %s", level, a.text)
+		}
+		if got := fmt.Sprint(a.at(t, "policy_points")); got != "[root_field action row_filter insert_check update_check]" {
+			t.Errorf("points: %s", got)
+		}
+	}
+}
+
+func TestTheDifferenceOfTwoRevisionsTellsWhoGainsAndLoses(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	before := s.want(200, owner, "GET", project+"/metadata", "").header.Get("ETag")
+	changed := strings.NewReplacer(`"columns":["id","name"],"filter":{"id":{"_eq":"X-Hasura-Product"}},"limit":5`, `"columns":["id"],"filter":{},"limit":9`,
+		`"allow_aggregations":true`, `"allow_aggregations":false`, `"backend_only":true`, `"backend_only":false`).Replace(guarded)
+	s.want(200, owner, "PUT", project+"/metadata", changed)
+	a := s.want(200, owner, "POST", project+"/access:diff", `{"from":`+strings.Trim(before, `"`)+`}`)
+	var got struct {
+		Widened bool
+		Changes []struct {
+			Role, Object, Permission, Change, Effect string
+			Lost                                     []string `json:"columns_lost"`
+			Rules                                    []struct{ Part, From, To string }
+		} `json:"access_changes"`
+	}
+	if err := json.Unmarshal([]byte(a.text), &got); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, c := range got.Changes {
+		line := fmt.Sprintf("%s %s %s %s %v", c.Role, c.Object, c.Permission, c.Effect, c.Lost)
+		for _, r := range c.Rules {
+			line += fmt.Sprintf(" %s: %s → %s;", r.Part, r.From, r.To)
+		}
+		lines = append(lines, line)
+	}
+	want := `chief default.public.product select unclear [name] filter: id eq session(x-hasura-product)::int4 → true; limit: 5 → 9;
+chief default.public.review insert widened [] backend_only: true → false;
+chief default.public.review select narrowed [] allow_aggregations: true → false; query_root_fields: select, select_by_pk, select_aggregate → select, select_by_pk; subscription_root_fields: select, select_by_pk, select_aggregate, select_stream → select, select_by_pk, select_stream;
+critic default.public.review insert widened [] backend_only: true → false;
+critic default.public.review select narrowed [] allow_aggregations: true → false; query_root_fields: select, select_by_pk, select_aggregate → select, select_by_pk; subscription_root_fields: select, select_by_pk, select_aggregate, select_stream → select, select_by_pk, select_stream;
+user default.public.product select unclear [name] filter: id eq session(x-hasura-product)::int4 → true; limit: 5 → 9;`
+	if strings.Join(lines, "\n") != want || !got.Widened {
+		t.Errorf("got\n%s", strings.Join(lines, "\n"))
+	}
+	s.want(422, owner, "POST", project+"/access:diff", `{"from":99}`)
+}
