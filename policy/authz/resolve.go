@@ -295,7 +295,12 @@ func (b *body) comparing(op filter.Op, x, y value, at *ast.Location) {
 
 // every is true unless a related row breaks the body.
 func (b *body) every(e *ast.Expr, every *ast.Every) {
-	domain, ok := plain(b.resolve(every.Domain, e.Location)).(relatedValue)
+	of := plain(b.resolve(every.Domain, e.Location))
+	if _, missing := of.(missingValue); missing {
+		b.later(nil, func(*scope) filter.Expr { return filter.False })
+		return
+	}
+	domain, ok := of.(relatedValue)
 	if !ok {
 		b.fail(e.Location, "every over rows is possible over an array relationship only")
 		return

@@ -23,6 +23,11 @@ type oracle struct {
 
 func newOracle(t testing.TB, text string) *oracle {
 	t.Helper()
+	return newOracleOf(t, text, tenant)
+}
+
+func newOracleOf(t testing.TB, text, tenant string) *oracle {
+	t.Helper()
 	var data map[string]any
 	must(t, json.Unmarshal([]byte(tenant), &data))
 	q, err := rego.New(rego.Query("data.authz.filter"), rego.Module("policy.rego", text), rego.StrictBuiltinErrors(true),

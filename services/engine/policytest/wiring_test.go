@@ -1,15 +1,21 @@
 package policytest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tenantry/api/graphqlhttp"
+	"tenantry/ops/metrics"
 	"tenantry/services/engine/instance"
+	"tenantry/tenants"
+	"tenantry/tenants/catalog"
+	"tenantry/tenants/settings"
 )
 
 var acme = map[string]string{"x-hasura-role": "user", "x-hasura-user-id": "u1", "x-hasura-org": "acme"}
@@ -236,5 +242,39 @@ func TestAnAdminIsNotAsked(t *testing.T) {
 	}
 	if _, err := ask(t, engine, acme, `{ docs { id } }`); err == nil {
 		t.Error("others are asked")
+	}
+}
+
+func TestAPolicyOnTrialDecidesNothingAndIsCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	counts := metrics.New(prometheus.NewRegistry(), metrics.Options{})
+	outside := b.outside
+	outside.Metrics = counts.ForProject("shop")
+	set := settings.Settings{
+		Policies:       []settings.Policy{{Name: "main", Text: `package authz` + "\nallow if input.resource.name == \"docs\""}},
+		ShadowPolicies: []settings.Policy{{Name: "main", Text: `package authz` + "\nallow if input.args.limit < 3\nallow if input.resource.name == \"people\""}},
+	}
+	engine, err := instance.Build(t.Context(), instance.Config{
+		Project: tenants.Project{ID: "p1", Slug: "shop"}, Document: document(t, "{}"), Settings: set, Catalogs: map[string]*catalog.Catalog{"default": b.catalog},
+	}, outside)
+	must(t, err)
+	for _, query := range []string{`{ docs(limit: 1) { id } }`, `{ docs(limit: 5) { id } }`, `{ docs(limit: 5) { id } }`} {
+		if _, err := ask(t, engine, acme, query); err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+	if _, err := ask(t, engine, acme, `{ people(limit: 5) { id } }`); err == nil {
+		t.Error("the policy on trial allowed")
+	}
+	var text bytes.Buffer
+	must(t, counts.WriteProject(&text, "shop"))
+	for _, line := range []string{
+		`tenantry_policy_shadow_disagreements_total{decision="denied",point="root_field"} 2`,
+		`tenantry_policy_shadow_disagreements_total{decision="allowed",point="root_field"} 1`,
+	} {
+		if !strings.Contains(text.String(), line) {
+			t.Errorf("missing %s in\n%s", line, text.String())
+		}
 	}
 }
