@@ -63,6 +63,8 @@ const (
 	ActionOverloaded       Code = "action-overloaded"
 	ActionResponseTooLarge Code = "action-response-too-large"
 	ActionRecursionLimit   Code = "action-recursion-limit"
+	ActionExpired          Code = "action-expired"
+	ActionCancelled        Code = "action-cancelled"
 	IdempotencyConflict    Code = "idempotency-conflict"
 	IdempotencyInProgress  Code = "idempotency-in-progress"
 	BlockedEgress          Code = "blocked-egress"

@@ -21,6 +21,9 @@ const (
 	HeaderTrace     = "traceparent"
 	// HeaderDelegation carries a token that lets the handler call back.
 	HeaderDelegation = "x-delegation-token"
+	// HeaderCompletion carries the token by which the handler of an asynchronous
+	// action may report its result later.
+	HeaderCompletion = "x-completion-token"
 )
 
 // SecretPrefix begins every signing secret; base64 of 24 to 64 bytes follows.

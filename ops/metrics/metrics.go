@@ -47,6 +47,7 @@ type Metrics struct {
 
 	control        *prometheus.CounterVec
 	controlSeconds *prometheus.HistogramVec
+	runs           *runs
 	auditStats     atomic.Pointer[func() audit.Stats]
 	controlPool    atomic.Pointer[func() Pool]
 }
@@ -73,6 +74,7 @@ func New(registry *prometheus.Registry, o Options) *Metrics {
 	build.Set(1)
 	registry.MustRegister(m.control, m.controlSeconds, build, perProject{m},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.runs = newRuns(registry)
 	m.registerProgram()
 	return m
 }

@@ -44,7 +44,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
 		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID),
-		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
+		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
 	})
 	if err != nil {
 		g.closeSources()

@@ -59,6 +59,7 @@ func New(app *fiber.App, d Deps) {
 	project.Post("/v1beta1/relay", r.graphqlFlavour(false, true))
 	project.Get("/v1beta1/relay", r.socketOr(r.graphqlFlavour(false, true), socketPath{relay: true}))
 	project.Post("/v1/graphql/explain", r.explain)
+	project.Post("/v1/actions/:id/complete", r.completeRun)
 	project.All("/api/rest/*", r.rest)
 	project.Get("/api/swagger/json", r.swagger)
 	project.Post("/v1/metadata", r.metadata(metadataapi.Metadata))

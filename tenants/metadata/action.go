@@ -25,10 +25,27 @@ type ActionDefinition struct {
 	ForwardClientHeaders bool       `json:"forward_client_headers,omitempty"`
 	IgnoredClientHeaders []string   `json:"ignored_client_headers,omitempty"`
 	Timeout              int        `json:"timeout,omitempty"` // seconds; 0 means 30
+	// Retry says how an asynchronous action is delivered again; nil means the
+	// defaults.
+	Retry *ActionRetry `json:"retry,omitempty"`
+	// MaxAgeSeconds is how long a run of an asynchronous action may wait for its
+	// result; 0 means a day.
+	MaxAgeSeconds int `json:"max_age_seconds,omitempty"`
 	// RequestTransform and ResponseTransform rewrite what is sent and what came
 	// back; nil leaves it as it is.
 	RequestTransform  *RequestTransform  `json:"request_transform,omitempty"`
 	ResponseTransform *ResponseTransform `json:"response_transform,omitempty"`
+}
+
+// ActionRetry says when and how often a run is delivered again.
+type ActionRetry struct {
+	MaxAttempts int `json:"max_attempts,omitempty"` // 0 means 5
+	// On are the failures that are tried again: "429", "5xx", "network". Empty means
+	// all of them; anything else is final.
+	On []string `json:"on,omitempty"`
+	// Backoff is how many seconds pass before the second attempt, twice as many
+	// before the third and so on; 0 means 1.
+	Backoff int `json:"backoff,omitempty"`
 }
 
 // Argument is one argument of an action.

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"encoding/json"
 	"slices"
 
 	"tenantry/api/errcode"
@@ -81,6 +82,8 @@ type ActionPermissionArgs struct {
 	Action  string `json:"action"`
 	Role    string `json:"role"`
 	Comment string `json:"comment,omitempty"`
+	// Definition is taken and means nothing, as in the dialect.
+	Definition json.RawMessage `json:"definition,omitempty"`
 }
 
 // CreateActionPermission lets a role call an action.

@@ -53,7 +53,10 @@ func (a *actionResolver) resolve() *Action {
 	case "", "synchronous":
 	case "asynchronous":
 		found.Async = true
-		a.fail(".definition.kind", NotSupported("asynchronous actions"))
+		if found.Query {
+			a.wrong(".definition.kind", "a query can't be asynchronous")
+		}
+		a.retry()
 	default:
 		a.wrong(".definition.kind", "the kind %q is neither synchronous nor asynchronous", doc.Definition.Kind)
 	}
@@ -70,15 +73,29 @@ func (a *actionResolver) resolve() *Action {
 	if !a.right {
 		return nil
 	}
-	root := "mutation_root"
-	if found.Query {
-		root = "query_root"
-	}
-	if err := a.names.claimRoots("action "+doc.Name, map[string][]string{root: {doc.Name}}); err != nil {
+	if err := a.claim(found); err != nil {
 		a.fail(".name", reasonPrefix+err.Error())
 		return nil
 	}
 	return found
+}
+
+// claim takes the names of an action: its root fields, and the type of its runs.
+func (a *actionResolver) claim(found *Action) error {
+	owner, roots := "action "+found.Name, map[string][]string{}
+	if found.Query || found.Async {
+		roots["query_root"] = []string{found.Name}
+	}
+	if !found.Query {
+		roots["mutation_root"] = []string{found.Name}
+	}
+	err := a.names.claimRoots(owner, roots)
+	if err == nil && found.Async {
+		if err = a.names.claimTypes(owner, []string{found.Name}); err != nil {
+			a.names.releaseRoots(owner, roots)
+		}
+	}
+	return err
 }
 
 func (a *actionResolver) arguments(found *Action) {

@@ -222,17 +222,29 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 				`custom_types|custom_types custom_types|$.custom_types.objects[0].relationships[2].field_mapping|is empty`,
 			},
 		},
+		"wrong keys of an asynchronous action": {
+			rest: action(`"kind":"asynchronous","type":"query","output_type":"Int","max_age_seconds":-1,"retry":{"max_attempts":51,"on":["4xx"],"backoff":-1}`),
+			want: []string{
+				`action|action go|$.actions[0].definition.kind|a query can't be asynchronous`,
+				`action|action go|$.actions[0].definition.max_age_seconds|the maximum age is negative`,
+				`action|action go|$.actions[0].definition.retry.max_attempts|expected 1 to 50 attempts, got 51`,
+				`action|action go|$.actions[0].definition.retry.backoff|expected 0 to 3600 seconds`,
+				`action|action go|$.actions[0].definition.retry.on[0]|"4xx" is none of [429 5xx network]`,
+			},
+		},
+		"a type of an asynchronous action's name": {
+			rest: action(`"kind":"asynchronous","output_type":"Int"`) + `,"custom_types":{"scalars":[{"name":"go"}]}`,
+			want: []string{`action|action go|$.actions[0].name|the type name "go" of action go is already used by the custom type go`},
+		},
 		"everything that this version does not serve": {
 			tables: `{"table":"orders","event_triggers":[{"name":"e","definition":{"enable_manual":true},"webhook":"http://w"}],"remote_relationships":[{"name":"r","definition":{"to_remote_schema":{"remote_schema":"rs"}}}]}`,
-			rest: `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct","webhook":"http://w","schedule":"* * * * *","include_in_metadata":true}],` +
-				action(`"kind":"asynchronous","output_type":"Int"`),
+			rest:   `"remote_schemas":[{"name":"rs"}],"cron_triggers":[{"name":"ct","webhook":"http://w","schedule":"* * * * *","include_in_metadata":true}]`,
 			served: 1,
 			want: []string{
 				`remote_schema|remote_schema rs|$.remote_schemas[0]|remote schemas are not supported by this version`,
 				`cron_trigger|cron_trigger ct|$.cron_triggers[0]|cron triggers are not supported by this version`,
 				`event_trigger|event_trigger e in table orders in source default|$.sources[0].tables[0].event_triggers[0]|event triggers are not supported by this version`,
 				`remote_relationship|remote_relationship r in table orders in source default|$.sources[0].tables[0].remote_relationships[0]|relationships to remote schemas are not supported by this version`,
-				`action|action go|$.actions[0].definition.kind|asynchronous actions are not supported by this version`,
 			},
 		},
 	} {

@@ -23,16 +23,20 @@ const (
 // whatever is held in memory must be looked at again. Calls come one after the
 // other from one goroutine; a slow one delays the next.
 func (s *Store) Watch(ctx context.Context, changed func(projectID string)) {
+	s.watch(ctx, channel, changed)
+}
+
+func (s *Store) watch(ctx context.Context, channel string, changed func(payload string)) {
 	retry := firstRetry
 	for ctx.Err() == nil {
-		err := s.listen(ctx, func(id string) {
+		err := s.listen(ctx, channel, func(id string) {
 			retry = firstRetry
 			changed(id)
 		})
 		if ctx.Err() != nil {
 			return
 		}
-		slog.Default().Warn("watch of project changes was interrupted", "error", err, "retry_in", retry)
+		slog.Default().Warn("watch of changes was interrupted", "channel", channel, "error", err, "retry_in", retry)
 		select {
 		case <-time.After(retry):
 		case <-ctx.Done():
@@ -44,7 +48,7 @@ func (s *Store) Watch(ctx context.Context, changed func(projectID string)) {
 
 // listen watches on a connection of its own, not one of the pool, for as long
 // as it lasts.
-func (s *Store) listen(ctx context.Context, changed func(projectID string)) error {
+func (s *Store) listen(ctx context.Context, channel string, changed func(payload string)) error {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig.Copy())
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
 	"tenantry/tenants/model"
+	"tenantry/tenants/vault"
 )
 
 // The limits that hold where Options and metadata say nothing.
@@ -113,6 +114,9 @@ type Call struct {
 	// ID is the webhook-id: the same for every attempt of one delivery. Empty
 	// means a new one.
 	ID string
+	// Completion is the token by which the handler may report its result later; only
+	// where there is one may it answer that it will.
+	Completion vault.Secret
 }
 
 // Result is a handler's answer.
@@ -122,6 +126,9 @@ type Result struct {
 	Output any
 	// Headers belong to the client's response.
 	Headers []graphqlhttp.Header
+	// Pending is true when the handler will report its result later; there is no
+	// Output then.
+	Pending bool
 	// Status of the handler's answer, 0 when there was none. Set beside an
 	// error too, as is Duration.
 	Status   int
@@ -138,7 +145,7 @@ func (c *Caller) Call(ctx context.Context, call Call) (Result, error) {
 	started := time.Now()
 	x := &exchange{caller: c, call: &call, timeout: c.timeout(call.Action)}
 	output, err := x.run(ctx)
-	result := Result{Status: x.status, Duration: time.Since(started)}
+	result := Result{Status: x.status, Duration: time.Since(started), Pending: x.pending}
 	if err != nil {
 		return result, err.At("$")
 	}

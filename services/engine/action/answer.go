@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"tenantry/api/errcode"
 )
@@ -27,6 +28,10 @@ func (x *exchange) result() (any, *errcode.Error) {
 		// The decoder's own message may quote the body, so it is not kept.
 		return nil, x.unexpected("not a valid json response from webhook")
 	}
+	if x.postponed(value) {
+		x.pending = true
+		return nil, nil
+	}
 	value, flagged, failure := x.answered(value)
 	if failure != nil {
 		return nil, failure
@@ -40,32 +45,49 @@ func (x *exchange) result() (any, *errcode.Error) {
 	return value, nil
 }
 
+// postponed reports whether the handler will report its result later, which it may
+// only if it was told how.
+func (x *exchange) postponed(value any) bool {
+	answer, _ := value.(map[string]any)
+	return x.status == http.StatusAccepted && !x.call.Completion.IsZero() && answer["status"] == "pending"
+}
+
 // refusal passes on what a handler tells the client: its message and extensions
 // verbatim.
 func (x *exchange) refusal(value any) *errcode.Error {
+	refused, mistake := Refusal(value)
+	if mistake != "" {
+		return x.unexpected(mistake)
+	}
+	return refused
+}
+
+// Refusal reads a handler's own error, {message, code?, extensions?}; if the value
+// is none, it says why.
+func Refusal(value any) (refused *errcode.Error, mistake string) {
 	answer, _ := value.(map[string]any)
 	message, ok := answer["message"].(string)
 	if !ok {
-		return x.unexpected(`expecting an error response from webhook with the key "message" (string)`)
+		return nil, `expecting an error response from webhook with the key "message" (string)`
 	}
 	code, isString := answer["code"].(string)
 	if answer["code"] != nil && !isString {
-		return x.unexpected(`expecting a string for the key "code" in the error response from webhook`)
+		return nil, `expecting a string for the key "code" in the error response from webhook`
 	}
 	if code == "" {
 		code = string(errcode.Unexpected)
 	}
 	if answer["extensions"] == nil {
-		return foreign(code, message)
+		return foreign(code, message), ""
 	}
 	extensions, ok := answer["extensions"].(map[string]any)
 	if !ok {
-		return x.unexpected(`expecting an object for the key "extensions" in the error response from webhook`)
+		return nil, `expecting an object for the key "extensions" in the error response from webhook`
 	}
 	if own, ok := extensions["code"].(string); ok && own != "" {
 		code = own // for the audit: what the client sees
 	}
-	return foreign(code, message).WithExtensions(extensions)
+	return foreign(code, message).WithExtensions(extensions), ""
 }
 
 // foreign is an error in the handler's own words.

@@ -38,6 +38,7 @@ type exchange struct {
 	header   http.Header
 	answer   []byte
 	complete bool // answer is the whole body
+	pending  bool // the handler will report its result
 }
 
 // run is the way of one call.
@@ -176,6 +177,9 @@ func (x *exchange) sign(headers http.Header) {
 	}
 	headers.Set(webhook.HeaderID, id)
 	headers.Set(webhook.HeaderTimestamp, unix(at))
+	if !x.call.Completion.IsZero() {
+		headers.Set(webhook.HeaderCompletion, x.call.Completion.Reveal())
+	}
 	if len(x.caller.SigningKeys) > 0 {
 		headers.Set(webhook.HeaderSignature, webhook.Sign(x.caller.SigningKeys, id, at, x.body))
 	}

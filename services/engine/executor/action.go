@@ -6,38 +6,79 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/services/engine/action"
 	"tenantry/services/engine/plan"
+	"tenantry/tenants/model"
 )
 
 // action calls the webhook of field i, joins its answer and writes its part.
 func (r *run) action(ctx context.Context, i int, f plan.Field) error {
-	input := Arguments(f.Arguments, r.request.Variables)
-	done := func() {}
-	if r.Observe != nil {
-		done = r.Observe.ActionStarted()
-	}
-	result, err := r.Caller.Call(ctx, action.Call{
-		Action: f.Action.Action, Types: r.Types, Input: input, Session: r.request.Session, Query: r.request.Query,
+	call := action.Call{
+		Action: f.Action.Action, Types: r.Types, Input: Arguments(f.Arguments, r.request.Variables), Session: r.request.Session, Query: r.request.Query,
 		RequestID: r.request.RequestID, TraceParent: r.request.TraceParent, ClientHeaders: r.request.ClientHeaders,
-	})
-	done()
-	if r.Observe != nil {
-		r.Observe.Action(ctx, ActionCall{Action: f.Action.Action.Name, Session: r.request.Session, Result: result, Err: err, RequestID: r.request.RequestID})
 	}
+	if call.Action.Async {
+		return r.asynchronous(ctx, i, f.Action, call)
+	}
+	result, err := r.Deliver(ctx, call)
 	if err != nil {
 		return at(err, "$")
 	}
 	r.headers = append(r.headers, result.Headers...)
-	if f.Action.Selection == nil {
-		r.parts[i], err = appendJSON(nil, result.Output)
+	return r.answer(ctx, i, f.Action, result.Output)
+}
+
+// Deliver calls an action's handler once, observed.
+func (x *Executor) Deliver(ctx context.Context, call action.Call) (action.Result, error) {
+	done := func() {}
+	if x.Observe != nil {
+		done = x.Observe.ActionStarted()
+	}
+	result, err := x.Caller.Call(ctx, call)
+	done()
+	if x.Observe != nil {
+		x.Observe.Action(ctx, ActionCall{Action: call.Action.Name, Session: call.Session, Result: result, Err: err, RequestID: call.RequestID})
+	}
+	return result, err
+}
+
+// answer joins what a handler answered with the database and writes part i.
+func (r *run) answer(ctx context.Context, i int, a *plan.Action, output any) (err error) {
+	if a.Selection == nil {
+		r.parts[i], err = appendJSON(nil, output)
 		return err
 	}
-	tree := &level{parts: f.Action.Selection}
-	root := tree.add(result.Output)
+	tree := &level{parts: a.Selection}
+	root := tree.add(output)
 	if err := r.join(ctx, tree); err != nil {
 		return err
 	}
 	r.parts[i], err = root.append(nil)
 	return err
+}
+
+// asynchronous queues a run, or finds one: as the client asks by a mutation or by
+// a query. What is joined is read when the result is, with the asker's permissions.
+func (r *run) asynchronous(ctx context.Context, i int, a *plan.Action, call action.Call) error {
+	if r.Runs == nil {
+		return errcode.New(errcode.NotSupported, "asynchronous actions are not served here").At("$")
+	}
+	if r.program.Plan.Mutation {
+		id, err := r.Runs.Queue(ctx, call)
+		if err != nil {
+			return at(err, "$")
+		}
+		r.parts[i], err = appendJSON(nil, id)
+		return err
+	}
+	id, _ := call.Input[model.RunID].(string)
+	found, err := r.Runs.Find(ctx, call.Action.Name, id, r.request.Session)
+	if err != nil {
+		return at(err, "$")
+	}
+	if found == nil {
+		r.parts[i] = []byte("null")
+		return nil
+	}
+	return r.answer(ctx, i, a, found)
 }
 
 // Arguments are an input's values with the variables put in. What the client

@@ -18,6 +18,8 @@ type Executor struct {
 	Sources map[string]*source.Source
 	Caller  *action.Caller
 	Types   map[string]*model.Type
+	// Runs keeps the runs of asynchronous actions; nil where there are none.
+	Runs Runs
 	// Policy yields the late-bound values of its filters; may be nil.
 	Policy Policy
 	// Observe hears of every statement and action call; may be nil.
@@ -28,6 +30,15 @@ type Executor struct {
 // nil is NULL.
 type Policy interface {
 	Late(ctx context.Context, s session.Session, name string) (*string, error)
+}
+
+// Runs keeps the runs of asynchronous actions.
+type Runs interface {
+	// Queue keeps a call, to be made later, and returns the id of its run.
+	Queue(ctx context.Context, call action.Call) (id string, err error)
+	// Find returns a run as an object with the fields that it has in the schema;
+	// nil when there is none that the session may see.
+	Find(ctx context.Context, action, id string, s session.Session) (map[string]any, error)
 }
 
 // Observer hears what a request did, for metrics and the audit.

@@ -48,7 +48,7 @@ func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) 
 			continue
 		}
 		point := authz.PointRootField
-		if f.Action != nil {
+		if f.Action != nil && !(f.Action.Action.Async && !planned.Mutation) { // the result of a run is read, nothing is done
 			point = authz.PointAction
 		}
 		// A nested insert writes other tables too, and entities are of several: each of

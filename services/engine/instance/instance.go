@@ -53,8 +53,10 @@ type Outside struct {
 	Limiter  *limits.Limiter
 	Metrics  *metrics.Project
 	Recorder *audit.Recorder
-	Logger   *slog.Logger
-	Version  string
+	// Runs keeps the runs of asynchronous actions; nil refuses them.
+	Runs    RunStore
+	Logger  *slog.Logger
+	Version string
 	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
 	// the project says nothing else.
 	AuditSample float64
@@ -152,6 +154,9 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 			Client: outside.Client, Variables: c.Settings.Lookup, Expand: c.Settings.Expand,
 			SigningKeys: keys, Version: outside.Version, ConfiguredFirst: true,
 		}),
+	}
+	if outside.Runs != nil {
+		i.executor.Runs = runs{outside.Runs, c.Project.ID}
 	}
 	i.prepared, err = otter.New(&otter.Options[operationKey, *prepared]{
 		MaximumWeight: preparedBytes, Weigher: func(_ operationKey, p *prepared) uint32 { return p.weight() },

@@ -327,10 +327,12 @@ type Member struct {
 	Rows         []Output // of returning
 }
 
-// Action calls a webhook and joins its answer.
+// Action calls a webhook and joins its answer. Of an asynchronous one, a mutation
+// queues a run and a query finds it.
 type Action struct {
 	Action *model.Action
-	// Selection shapes the answer; nil for a scalar or enum.
+	// Selection shapes the answer, or the run that is found; nil for a scalar or
+	// enum.
 	Selection []Part
 }
 

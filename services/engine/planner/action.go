@@ -12,6 +12,9 @@ import (
 
 func (p *planner) action(a *model.Action, f *operation.Field, path string) (*plan.Action, error) {
 	out := &plan.Action{Action: a}
+	if a.Async {
+		return p.run(out, f, path)
+	}
 	object := p.schema.ObjectType(a.Output.Base())
 	if object == nil {
 		return out, nil
@@ -19,6 +22,29 @@ func (p *planner) action(a *model.Action, f *operation.Field, path string) (*pla
 	parts, err := p.parts(object, f.Selections, path, len(object.Relationships) == 0)
 	out.Selection = parts
 	return out, err
+}
+
+// run plans a field of an asynchronous action: the mutation has nothing to
+// select, the query selects from a run as from an output object.
+func (p *planner) run(out *plan.Action, f *operation.Field, path string) (*plan.Action, error) {
+	if p.op.Type == ast.Mutation {
+		return out, nil
+	}
+	a := out.Action
+	for _, member := range p.op.Fields(f.Selections, p.vars, a.Name) {
+		part := plan.Part{Key: member.Key, Field: member.Name}
+		switch object := p.schema.ObjectType(a.Output.Base()); {
+		case member.Name == "__typename":
+			part.Field, part.Text = "", &a.Name
+		case member.Name == model.RunOutput && object != nil:
+			var err error
+			if part.Parts, err = p.parts(object, member.Selections, path+".selectionSet."+member.Name, len(object.Relationships) == 0); err != nil {
+				return nil, err
+			}
+		}
+		out.Selection = append(out.Selection, part)
+	}
+	return out, nil
 }
 
 // parts plans the selection over an action's output object. As the dialect has

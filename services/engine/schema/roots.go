@@ -264,7 +264,7 @@ func (s *Schema) RootDefinition(op ast.Operation, names []string) *ast.Definitio
 		} else if ok && f.Action == nil {
 			d.Fields = append(d.Fields, otherField(f))
 		} else if ok {
-			d.Fields = append(d.Fields, actionField(f.Action))
+			d.Fields = append(d.Fields, actionField(f.Action, op))
 		} else if op == ast.Query && name == NoQueriesField && !s.any(op) {
 			d.Fields = append(d.Fields, noQueries)
 		}
@@ -315,7 +315,7 @@ func (s *Schema) rootFields(op ast.Operation) ast.FieldList {
 	}
 	for _, a := range s.model.Actions {
 		if s.shows(a, op) {
-			fields = append(fields, actionField(a))
+			fields = append(fields, actionField(a, op))
 		}
 	}
 	return sortFields(fields)

@@ -10,6 +10,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -144,7 +145,10 @@ func (s *Schema) build(name string) *ast.Definition {
 	if d := s.spatial(name); d != nil {
 		return d
 	}
-	if s.usesScalar(name, false) || s.hasScalar(name, true) || s.model.Types[name] != nil {
+	if a := s.asyncAction(name); a != nil {
+		return runType(a)
+	}
+	if s.usesScalar(name, false) || s.hasScalar(name, true) || s.model.Types[name] != nil || slices.Contains(runScalars, name) && s.hasRuns() {
 		return &ast.Definition{Kind: ast.Scalar, Name: name}
 	}
 	return nil

@@ -48,6 +48,9 @@ type Config struct {
 	TLSCert string // PEM files of the public listener; both or none
 	TLSKey  string
 
+	Worker            bool // deliver the runs of asynchronous actions
+	WorkerConcurrency int  // runs delivered at a time
+
 	DrainTimeout time.Duration // how long stopping may take
 	LogLevel     string        // debug, info, warn or error
 }

@@ -70,6 +70,16 @@ func readBool(into *bool, text string) error {
 	return nil
 }
 
+// readCount takes a number from 1 to most.
+func readCount(into *int, text string, most int) error {
+	value, err := strconv.Atoi(text)
+	if err != nil || value < 1 || value > most {
+		return fmt.Errorf("expected a number between 1 and %d, got %q", most, text)
+	}
+	*into = value
+	return nil
+}
+
 func readOneOf(into *string, text string, allowed ...string) error {
 	text = strings.ToLower(text)
 	if !slices.Contains(allowed, text) {

@@ -110,6 +110,14 @@ var settings = []setting{
 		name: "tls-key", usage: "PEM file with the certificate's private key",
 		read: func(c *Config, text string) error { c.TLSKey = text; return nil },
 	},
+	both(setting{
+		name: "worker", usage: "deliver the runs of asynchronous actions", toggle: true,
+		read: func(c *Config, text string) error { return readBool(&c.Worker, text) },
+	}, "true"),
+	both(setting{
+		name: "worker-concurrency", usage: "how many runs of asynchronous actions are delivered at a time, 1 to 1000",
+		read: func(c *Config, text string) error { return readCount(&c.WorkerConcurrency, text, 1000) },
+	}, "64"),
 	{
 		name: "drain-timeout", usage: "how long stopping may take, such as 30s",
 		dev: "10s", serve: "30s",

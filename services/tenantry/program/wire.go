@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -21,6 +22,7 @@ import (
 	"tenantry/services/router"
 	"tenantry/services/router/socket"
 	"tenantry/services/tenantry/config"
+	"tenantry/services/worker"
 	"tenantry/tenants/vault"
 )
 
@@ -76,11 +78,16 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Reload: registry.Reload, Observe: p.Metrics.ControlRequest,
 	})
 	watching, stopWatching := context.WithCancel(base)
-	watched := make(chan struct{})
-	go func() { defer close(watched); registry.Run(watching) }()
-	return wired{Public: public{app, sockets}, Close: func(context.Context) error {
+	var background sync.WaitGroup
+	background.Go(func() { registry.Run(watching) })
+	var deliveries *worker.Worker
+	if p.Config.Worker {
+		deliveries = worker.New(worker.Deps{Store: p.Store, Live: registry, Metrics: p.Metrics, Logger: p.Logger, Concurrency: p.Config.WorkerConcurrency})
+		background.Go(func() { deliveries.Run(watching) })
+	}
+	return wired{Public: public{app, sockets, deliveries}, Close: func(context.Context) error {
 		stopWatching()
-		<-watched
+		background.Wait()
 		cut()
 		registry.Close()
 		return shared.Close()
@@ -105,17 +112,25 @@ func openSharedLimits(p parts) (*limits.Shared, error) {
 }
 
 // public is the server of the public listener, with the sockets that it gave
-// away.
+// away and the deliveries that go on beside it.
 type public struct {
 	*fiber.App
-	sockets *socket.Hub
+	sockets    *socket.Hub
+	deliveries *worker.Worker // nil: this node makes none
 }
 
-// ShutdownWithContext ends the listener and the sockets side by side.
+// ShutdownWithContext ends the listener, the sockets and the deliveries side by
+// side.
 func (p public) ShutdownWithContext(ctx context.Context) error {
-	drained := make(chan error, 1)
-	go func() { drained <- p.sockets.Drain(ctx) }()
-	return errors.Join(p.App.ShutdownWithContext(ctx), <-drained)
+	var parts sync.WaitGroup
+	var drained error
+	parts.Go(func() { drained = p.sockets.Drain(ctx) })
+	if p.deliveries != nil {
+		parts.Go(func() { p.deliveries.Drain(ctx) })
+	}
+	err := p.App.ShutdownWithContext(ctx)
+	parts.Wait()
+	return errors.Join(err, drained)
 }
 
 func newApp(p parts) *fiber.App {
