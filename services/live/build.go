@@ -146,10 +146,16 @@ func OpenSource(pools *source.Pools, s metadata.Source, p tenants.Project, set s
 // ownDatabase are the names by which metadata refers to the project's database.
 var ownDatabase = []string{"PROJECT_DATABASE_URL", "TENANTRY_DATABASE"}
 
+// isolations are the levels of transactions as metadata names them.
+var isolations = map[string]source.Isolation{
+	"read-committed": source.ReadCommitted, "repeatable-read": source.RepeatableRead, "serializable": source.Serializable,
+}
+
 func options(s metadata.Source) source.Options {
 	var o source.Options
 	info := s.Configuration.ConnectionInfo
 	o.Unprepared = info.UsePreparedStatements != nil && !*info.UsePreparedStatements
+	o.Isolation = isolations[info.IsolationLevel]
 	if pool := info.PoolSettings; pool != nil {
 		if pool.MaxConnections != nil {
 			o.MaxConnections = *pool.MaxConnections

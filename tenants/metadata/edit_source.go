@@ -23,7 +23,11 @@ func AddSource(doc *Document, args AddSourceArgs) (*Document, error) {
 	if err := notEmpty(args.Name, "name"); err != nil {
 		return nil, err
 	}
-	if err := problemsOf(func(c *decoder) { c.customization(args.Customization, "$.customization") }); err != nil {
+	err := problemsOf(func(c *decoder) {
+		c.customization(args.Customization, "$.customization")
+		c.configuration(args.Configuration, "$.configuration")
+	})
+	if err != nil {
 		return nil, err
 	}
 	return edit(doc, func(d *Document) error {
@@ -50,7 +54,13 @@ type UpdateSourceArgs struct {
 
 // UpdateSource changes how a source is reached and named.
 func UpdateSource(doc *Document, args UpdateSourceArgs) (*Document, error) {
-	if err := problemsOf(func(c *decoder) { c.customization(args.Customization, "$.customization") }); err != nil {
+	err := problemsOf(func(c *decoder) {
+		c.customization(args.Customization, "$.customization")
+		if args.Configuration != nil {
+			c.configuration(*args.Configuration, "$.configuration")
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	return edit(doc, func(d *Document) error {

@@ -19,6 +19,7 @@ func (d *Document) validate() []Problem {
 		s, at := &d.Sources[i], fmt.Sprintf("$.sources[%d]", i)
 		sources.add(at+".name", s.Name)
 		c.customization(s.Customization, at+".customization")
+		c.configuration(s.Configuration, at+".configuration")
 		tables, triggers := unique{c: c, what: "table"}, unique{c: c, what: "event trigger"}
 		for j := range s.Tables {
 			path := fmt.Sprintf("%s.tables[%d]", at, j)

@@ -112,7 +112,7 @@ func (r *run) write(ctx context.Context, from, to int) error {
 	if len(writes) == 0 {
 		return nil
 	}
-	if len(writes) == 1 && r.program.steps[writes[0]].alone {
+	if len(writes) == 1 && r.program.steps[writes[0]].alone && !src.Isolated() {
 		return r.writeAlone(ctx, src, writes[0], name)
 	}
 	return src.Transaction(ctx, func(ctx context.Context, tx *source.Tx) error {

@@ -42,7 +42,20 @@ type Options struct {
 	Trusted bool
 	// Unprepared keeps statements unnamed, for transaction poolers that lose them.
 	Unprepared bool
+	// Isolation of transactions; empty is the database's default.
+	Isolation Isolation
 }
+
+// Isolation is how far a transaction sees what others do at the same time, as SQL
+// names it.
+type Isolation string
+
+// The levels.
+const (
+	ReadCommitted  = Isolation(pgx.ReadCommitted)
+	RepeatableRead = Isolation(pgx.RepeatableRead)
+	Serializable   = Isolation(pgx.Serializable)
+)
 
 // Pools holds the pools of all projects on a node, by database.
 type Pools struct {
@@ -66,6 +79,7 @@ type pool struct {
 	wait   time.Duration // for a free connection
 	// unprepared statements are unnamed, for transaction poolers that lose names.
 	unprepared bool
+	isolation  Isolation
 	shares     int // guarded by owner.mu
 	// places are as many as the pool has connections; who holds one need not wait
 	// for another request. Waiting here is cheaper than under a deadline of its own.
@@ -90,7 +104,8 @@ func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
 	defer p.mu.Unlock()
 	shared, ok := p.pools[key]
 	if !ok {
-		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second), unprepared: o.Unprepared, places: make(chan struct{}, config.MaxConns)}
+		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second), unprepared: o.Unprepared, isolation: o.Isolation,
+			places: make(chan struct{}, config.MaxConns)}
 		p.pools[key] = shared
 	}
 	shared.shares++

@@ -273,7 +273,7 @@ func (s *Source) begin(ctx context.Context) (held, pgx.Tx, error) {
 	if err != nil {
 		return held{}, nil, err
 	}
-	tx, err := p.conn.Begin(ctx)
+	tx, err := p.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.TxIsoLevel(s.pool.isolation)})
 	if err != nil {
 		p.Release()
 	}
@@ -322,6 +322,13 @@ func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, verdict Verdict
 		return nil, Failed, mapError(ctx, err)
 	}
 	return value, verdict, nil
+}
+
+// Isolated reports whether a statement needs a transaction to see no more than the
+// source's isolation allows: by itself it has the database's default, which is to
+// read what is committed.
+func (s *Source) Isolated() bool {
+	return s.pool.isolation == RepeatableRead || s.pool.isolation == Serializable
 }
 
 // Alone runs a mutation's only statement, which Postgres undoes by itself when it
