@@ -77,10 +77,13 @@ type pool struct {
 	key    [32]byte
 	config *pgxpool.Config
 	wait   time.Duration // for a free connection
-	// unprepared statements are unnamed, for transaction poolers that lose names.
-	unprepared bool
-	isolation  Isolation
-	shares     int // guarded by owner.mu
+	// unprepared statements are unnamed, for poolers that lose names.
+	unprepared atomic.Bool
+	// bare connections have no start-up parameters that poolers refuse; reached
+	// says that there was a connection.
+	bare, reached atomic.Bool
+	isolation     Isolation
+	shares        int // guarded by owner.mu
 	// places are as many as the pool has connections; who holds one need not wait
 	// for another request. Waiting here is cheaper than under a deadline of its own.
 	places chan struct{}
@@ -104,8 +107,11 @@ func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
 	defer p.mu.Unlock()
 	shared, ok := p.pools[key]
 	if !ok {
-		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second), unprepared: o.Unprepared, isolation: o.Isolation,
+		shared = &pool{owner: p, key: key, config: config, wait: orDefault(o.PoolTimeout, 10*time.Second), isolation: o.Isolation,
 			places: make(chan struct{}, config.MaxConns)}
+		shared.unprepared.Store(o.Unprepared)
+		shared.bare.Store(o.Unprepared) // who asks for no names has a pooler
+		config.BeforeConnect = shared.beforeConnect
 		p.pools[key] = shared
 	}
 	shared.shares++
@@ -133,9 +139,6 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 	// would hold memory for nothing.
 	c.StatementCacheCapacity, c.DescriptionCacheCapacity = 0, 0
 	c.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	if o.Unprepared {
-		c.DefaultQueryExecMode = pgx.QueryExecModeExec
-	}
 	maps.DeleteFunc(c.RuntimeParams, func(name, _ string) bool { return !u.Query().Has(name) }) // of the environment
 	c.RuntimeParams["application_name"] = "tenantry"
 	// The form that timestamps of plain rows are read in (rows.go).

@@ -16,12 +16,13 @@ const minVersion = 120000
 // Probe connects and says, in one public sentence, why a database can't be
 // used: unreachable, wrong password, no such database, too old.
 func (s *Source) Probe(ctx context.Context) error {
-	p, err := s.pool.open(ctx)
+	conn, err := s.pool.connection(ctx)
 	if err != nil {
 		return probeError(err)
 	}
+	defer conn.Release()
 	var version int
-	if err := p.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
 		return probeError(err)
 	}
 	if version < minVersion {

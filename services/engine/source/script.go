@@ -36,11 +36,7 @@ func (s *Session) Committed() bool { return s.conn.PgConn().TxStatus() == idle }
 // of the last statement: names first, then rows as text, NULL as "NULL"; nil if it
 // yields none. Errors carry what Postgres said, because the author is an admin.
 func (s *Source) Script(ctx context.Context, script Script) ([][]string, error) {
-	p, err := s.pool.open(ctx)
-	if err != nil {
-		return nil, mapError(ctx, err)
-	}
-	held, err := p.Acquire(ctx)
+	held, err := s.pool.connection(ctx)
 	if err != nil {
 		return nil, mapError(ctx, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tenantry/api/errcode"
 	"tenantry/services/engine/rowjson"
 )
 
@@ -66,7 +67,7 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 	conn := p.wire()
 	if len(statements) > 1 && !slices.ContainsFunc(statements, Bound.large) {
 		out, err := s.batch(ctx, conn, statements)
-		if anyOutdated(conn, statements, err) {
+		if s.anyAgain(conn, statements, err) {
 			out, err = s.batch(ctx, conn, statements)
 		}
 		return out, err
@@ -83,16 +84,16 @@ func (s *Source) query(ctx context.Context, statements []Bound) ([][]byte, error
 // current runs a read, once more if its prepared statement was out of date.
 func (s *Source) current(ctx context.Context, conn *pgconn.PgConn, st Bound) ([]byte, error) {
 	value, err := s.one(ctx, conn, st)
-	if err != nil && outdated(conn, st, err) {
+	if s.again(conn, st, err) {
 		value, err = s.one(ctx, conn, st)
 	}
 	return value, err
 }
 
-func anyOutdated(conn *pgconn.PgConn, statements []Bound, err error) bool {
+func (s *Source) anyAgain(conn *pgconn.PgConn, statements []Bound, err error) bool {
 	found := false
 	for _, st := range statements {
-		found = err != nil && outdated(conn, st, err) || found
+		found = s.again(conn, st, err) || found
 	}
 	return found
 }
@@ -111,7 +112,7 @@ func (s *Source) one(ctx context.Context, conn *pgconn.PgConn, st Bound) ([]byte
 func (s *Source) batch(ctx context.Context, conn *pgconn.PgConn, statements []Bound) ([][]byte, error) {
 	batch := &pgconn.Batch{}
 	for _, st := range statements {
-		if s.pool.unprepared {
+		if s.pool.unprepared.Load() {
 			batch.ExecParams(st.SQL, st.Args, nil, nil, nil)
 			continue
 		}
@@ -168,14 +169,10 @@ func readRows(out []byte, rows *pgconn.ResultReader, st Bound) []byte {
 
 // acquire takes a connection of the pool.
 func (s *Source) acquire(ctx context.Context) (held, error) {
-	p, err := s.pool.open(ctx)
-	if err != nil {
-		return held{}, err
-	}
 	if err := s.pool.enter(ctx); err != nil {
 		return held{}, err
 	}
-	conn, err := p.Acquire(ctx)
+	conn, err := s.pool.connection(ctx)
 	if err != nil {
 		s.pool.leave()
 		return held{}, err
@@ -216,7 +213,7 @@ func (s *Source) keyed(ctx context.Context, st Bound, n int) ([][]byte, error) {
 	defer p.Release()
 	conn := p.wire()
 	out, err := s.byOrdinal(ctx, conn, st, n)
-	if err != nil && outdated(conn, st, err) {
+	if s.again(conn, st, err) {
 		out, err = s.byOrdinal(ctx, conn, st, n)
 	}
 	return out, err
@@ -303,7 +300,7 @@ const (
 func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, verdict Verdict, err error) {
 	rows, err := t.source.send(ctx, t.conn, st)
 	if err != nil {
-		return nil, Failed, mapError(ctx, err)
+		return nil, Failed, t.failed(ctx, st, err)
 	}
 	value = []byte("null")
 	if rows.NextRow() {
@@ -319,9 +316,18 @@ func (t *Tx) Write(ctx context.Context, st Bound) (value []byte, verdict Verdict
 		}
 	}
 	if _, err := rows.Close(); err != nil {
-		return nil, Failed, mapError(ctx, err)
+		return nil, Failed, t.failed(ctx, st, err)
 	}
 	return value, verdict, nil
+}
+
+// failed is the public error of a statement. One that can be sent again has ended
+// the transaction nevertheless, so all of it has to be.
+func (t *Tx) failed(ctx context.Context, st Bound, err error) error {
+	if t.source.again(t.conn, st, err) {
+		return errcode.New(errcode.ConcurrentUpdate, "the operation collided with a change of the database: try again").Because(err)
+	}
+	return mapError(ctx, err)
 }
 
 // Isolated reports whether a statement needs a transaction to see no more than the
@@ -350,6 +356,14 @@ func (s *Source) alone(ctx context.Context, st Bound) (value []byte, ran bool, e
 	}
 	defer p.Release()
 	conn := p.wire()
+	value, ran, err = s.aloneOn(ctx, conn, st)
+	if s.again(conn, st, err) {
+		value, ran, err = s.aloneOn(ctx, conn, st)
+	}
+	return value, ran, err
+}
+
+func (s *Source) aloneOn(ctx context.Context, conn *pgconn.PgConn, st Bound) (value []byte, ran bool, err error) {
 	rows, err := s.send(ctx, conn, st)
 	if err != nil {
 		return nil, false, err
@@ -361,13 +375,10 @@ func (s *Source) alone(ctx context.Context, st Bound) (value []byte, ran bool, e
 			value = bytes.Clone(raw)
 		}
 	}
-	if _, err = rows.Close(); err == nil {
-		return value, true, nil
+	if _, err = rows.Close(); err != nil {
+		return nil, ran || !unsent(err), err
 	}
-	if outdated(conn, st, err) && !ran {
-		return s.alone(ctx, st)
-	}
-	return nil, ran || !unsent(err), err
+	return value, true, nil
 }
 
 // unsent reports an error before which a statement that yielded nothing can't have
@@ -429,6 +440,13 @@ func connectionLost(err error) bool {
 // Pgx gives the pool to the rooms that speak pgx themselves: introspection and
 // run_sql.
 func (s *Source) Pgx(ctx context.Context) (*pgxpool.Pool, error) {
+	if !s.pool.reached.Load() { // and how it is to be reached is not known
+		conn, err := s.pool.connection(ctx)
+		if err != nil {
+			return nil, mapError(ctx, err)
+		}
+		conn.Release()
+	}
 	p, err := s.pool.open(ctx)
 	return p, mapError(ctx, err)
 }

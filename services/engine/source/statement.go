@@ -3,6 +3,8 @@ package source
 import (
 	"container/list"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"strconv"
 	"sync/atomic"
@@ -77,7 +79,11 @@ func (k *statements) get(ctx context.Context, conn *pgconn.PgConn, sql string) (
 	}
 	k.named++
 	preparations.Add(1)
-	prepared, err := conn.Prepare(ctx, "tenantry_"+strconv.FormatUint(k.named, 36), sql, nil)
+	// The text is part of the name: a pooler that mixes up sessions can answer that
+	// a name is taken, but never run another statement.
+	sum := sha256.Sum256([]byte(sql))
+	name := "tenantry_" + base64.RawURLEncoding.EncodeToString(sum[:12]) + "_" + strconv.FormatUint(k.named, 36)
+	prepared, err := conn.Prepare(ctx, name, sql, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +101,7 @@ func (k *statements) forget(sql string) {
 // send sends one statement; the reader must be closed before the connection is
 // used again.
 func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgconn.ResultReader, error) {
-	if s.pool.unprepared || st.large() {
+	if s.pool.unprepared.Load() || st.large() {
 		return conn.ExecParams(ctx, st.SQL, st.Args, nil, nil, nil), nil
 	}
 	prepared, err := statementsOf(conn).get(ctx, conn, st.SQL)
