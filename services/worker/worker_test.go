@@ -1,0 +1,309 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tenantry/api/errcode"
+	"tenantry/api/graphqlhttp"
+	"tenantry/api/session"
+	"tenantry/services/engine/instance"
+	"tenantry/tenants/store"
+)
+
+const done = `{"n": 1}`
+
+func TestEveryRunIsFinishedAlthoughWorkersAreKilled(t *testing.T) {
+	t.Parallel()
+	const runs, concurrency, kills = 500, 8, 3
+	p := setup(t, func(delivery) (int, string) { time.Sleep(20 * time.Millisecond); return 200, done }, map[string]string{"count": ""})
+	var queued sync.WaitGroup
+	for part := range 4 {
+		queued.Go(func() {
+			for n := range runs / 4 {
+				p.queue(p.shop, user("user", "1"), "count", part*1000+n)
+			}
+		})
+	}
+	queued.Wait()
+	p.work(concurrency)
+	for range kills {
+		kill, _ := p.work(concurrency)
+		time.Sleep(300 * time.Millisecond)
+		kill()
+	}
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		c := must(p.store.CountRuns(context.Background()))(t)
+		if c.Queued+c.Running+c.Pending == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("runs are left: %+v", c)
+		}
+	}
+	delivered, extra := p.handler.deliveries()
+	if delivered != runs || extra > kills*concurrency {
+		t.Errorf("%d runs were delivered, %d more than once; want %d and at most %d", delivered, extra, runs, kills*concurrency)
+	}
+	t.Logf("%d workers killed: %d deliveries more than runs", kills, extra)
+	cursor, finished := "", 0
+	for {
+		items, next, err := p.store.Runs(context.Background(), p.shop, store.RunFilter{State: store.RunCompleted}, store.Page{Limit: 200, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range items {
+			if len(r.Attempts) != 1 {
+				t.Errorf("run %s ended %d times", r.ID, len(r.Attempts))
+			}
+		}
+		finished, cursor = finished+len(items), next
+		if next == "" {
+			break
+		}
+	}
+	if finished != runs {
+		t.Errorf("%d runs are completed, want %d", finished, runs)
+	}
+}
+
+func TestManyRunsOfOneProjectDoNotDelayAnother(t *testing.T) {
+	t.Parallel()
+	p := setup(t, func(delivery) (int, string) { time.Sleep(50 * time.Millisecond); return 200, done }, map[string]string{"count": ""})
+	other := p.project("other", strings.Replace(p.instance(p.shop).Document.Actions[0].Definition.Handler, "/count", "", 1), map[string]string{"count": ""})
+	for n := range 200 {
+		p.queue(p.shop, user("user", "1"), "count", n)
+	}
+	// The rest of the crowd waits behind those and is never reached.
+	conn := must(pgx.Connect(context.Background(), p.control))(t)
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), `INSERT INTO tenantry.action_runs (id, project_id, action, role, identity, request, headers, token_hash, deadline, available_at)
+		SELECT gen_random_uuid(), project_id, action, role, identity, request, headers, token_hash, deadline, now()
+		FROM (SELECT * FROM tenantry.action_runs LIMIT 1) r, generate_series(1, 100000)`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		p.work(8)
+	}
+	var waits []time.Duration
+	for n := range 30 {
+		started := time.Now()
+		id := p.queue(other, user("user", "1"), "count", n)
+		p.until(other, id, store.RunCompleted, 10*time.Second)
+		waits = append(waits, time.Since(started))
+	}
+	slices.Sort(waits)
+	t.Logf("a single run beside 100 000 others: p50 %s, most %s", waits[len(waits)/2], waits[len(waits)-1])
+	if most := waits[len(waits)-1]; most > 2*time.Second {
+		t.Errorf("a single run took %s beside 100 000 runs of another project", most)
+	}
+	if c := must(p.store.CountRuns(context.Background()))(t); c.Queued < 1000 {
+		t.Errorf("the crowd was gone: %+v", c)
+	}
+}
+
+func TestOnlyTheCreatorAndAdminsSeeAResult(t *testing.T) {
+	t.Parallel()
+	p := setup(t, func(delivery) (int, string) { return 200, done }, map[string]string{"count": "", "tally": ""})
+	p.work(4)
+	id := p.queue(p.shop, user("user", "1"), "count", 1)
+	p.until(p.shop, id, store.RunCompleted, 10*time.Second)
+	for name, c := range map[string]struct {
+		s      session.Session
+		action string
+		sees   bool
+	}{
+		"the creator":              {user("user", "1"), "count", true},
+		"an admin":                 {admin, "count", true},
+		"another user":             {user("user", "2"), "count", false},
+		"the user in another role": {user("clerk", "1"), "count", false},
+		"no user":                  {session.Session{Role: "user", Variables: map[string]string{"x-hasura-role": "user"}}, "count", false},
+		"through another action":   {user("user", "1"), "tally", false},
+	} {
+		got := p.result(c.s, c.action, id)
+		if text := fmt.Sprint(got); c.sees != (text == "map[errors:<nil> output:map[n:1]]") || !c.sees && got != nil {
+			t.Errorf("%s sees %s", name, text)
+		}
+	}
+	if got := p.result(user("user", "1"), "count", "5b0c6d4e-0000-4000-8000-000000000000"); got != nil {
+		t.Errorf("an id that is nobody's finds %v", got)
+	}
+}
+
+func TestFailuresAreRetriedWithTheSameIDAndRefusalsAreNot(t *testing.T) {
+	t.Parallel()
+	p := setup(t, func(d delivery) (int, string) {
+		switch {
+		case d.action == "refused":
+			return 400, `{"message": "no", "code": "too-late"}`
+		case d.action == "odd":
+			return 200, `{"m": 1}`
+		case d.action == "never" || d.n < 3:
+			return 503, `{}`
+		}
+		return 200, done
+	}, map[string]string{
+		"flaky": `, "forward_client_headers": true`, "refused": "", "odd": "", "never": `, "retry": {"max_attempts": 2}`, "once": `, "retry": {"on": ["network"]}`,
+	})
+	const canary = "canary-in-a-header"
+	ids := map[string]string{}
+	for _, name := range []string{"flaky", "refused", "odd", "never", "once"} {
+		ids[name] = p.queue(p.shop, user("user", "1"), name, 7, graphqlhttp.Header{Name: "X-Forwarded-Secret", Value: canary})
+	}
+	conn := must(pgx.Connect(context.Background(), p.control))(t)
+	defer conn.Close(context.Background())
+	leaks := func(where string) {
+		var n, kept int
+		if err := conn.QueryRow(context.Background(), `SELECT count(*) FILTER (WHERE r::text LIKE '%'||$1||'%' OR encode(coalesce(headers, ''), 'escape') LIKE '%'||$1||'%'),
+			count(*) FILTER (WHERE finished_at IS NOT NULL AND headers IS NOT NULL) FROM tenantry.action_runs r`, canary).Scan(&n, &kept); err != nil {
+			t.Fatal(err)
+		}
+		if n+kept > 0 {
+			t.Errorf("%s: %d rows show a header, %d have headers after their end", where, n, kept)
+		}
+	}
+	leaks("before delivery")
+	p.work(4)
+	run := p.until(p.shop, ids["flaky"], store.RunCompleted, 20*time.Second)
+	if p.handler.got[run.ID] != 3 || len(run.Attempts) != 3 || run.Attempts[0].Status != 503 || run.Attempts[2].Status != 200 {
+		t.Errorf("delivered %d times, attempts %+v", p.handler.got[run.ID], run.Attempts)
+	}
+	for name, want := range map[string]struct {
+		deliveries int
+		errors     string
+	}{
+		"refused": {1, `{"code":"too-late","error":"no","path":"$"}`},
+		"odd":     {1, `{"code":"unexpected","error":"field \"n\" expected in webhook response, but not found","path":"$"}`},
+		"never":   {2, `{"code":"unexpected","error":"internal error","path":"$"}`},
+		"once":    {1, `{"code":"unexpected","error":"internal error","path":"$"}`},
+	} {
+		run := p.until(p.shop, ids[name], store.RunFailed, 20*time.Second)
+		if string(run.Errors) != want.errors || p.handler.got[run.ID] != want.deliveries {
+			t.Errorf("%s: %d deliveries, errors %s", name, p.handler.got[run.ID], run.Errors)
+		}
+	}
+	leaks("afterwards")
+}
+
+func TestARunThatIsTooOldIsNotDelivered(t *testing.T) {
+	t.Parallel()
+	p := setup(t, func(d delivery) (int, string) {
+		if d.action == "postponed" {
+			return 202, `{"status": "pending"}`
+		}
+		return 200, done
+	}, map[string]string{"soon": `, "max_age_seconds": 1`, "postponed": `, "max_age_seconds": 3`})
+	late := p.queue(p.shop, user("user", "1"), "soon", 1)
+	time.Sleep(1100 * time.Millisecond)
+	silent := p.queue(p.shop, user("user", "1"), "postponed", 1)
+	p.work(4)
+	p.until(p.shop, silent, store.RunPending, 10*time.Second)
+	for _, id := range []string{late, silent} {
+		run := p.until(p.shop, id, store.RunFailed, 15*time.Second)
+		if want := `{"code":"action-expired","error":"the action was not completed in time","path":"$"}`; string(run.Errors) != want {
+			t.Errorf("errors %s", run.Errors)
+		}
+	}
+	if p.handler.got[late] != 0 {
+		t.Error("a run was delivered after its time")
+	}
+}
+
+func TestAHandlerReportsOnceWithItsToken(t *testing.T) {
+	t.Parallel()
+	tokens := make(chan string, 10)
+	p := setup(t, func(d delivery) (int, string) { tokens <- d.token; return 202, `{"status": "pending"}` }, map[string]string{"count": ""})
+	p.work(4)
+	id := p.queue(p.shop, user("user", "1"), "count", 1)
+	p.until(p.shop, id, store.RunPending, 10*time.Second)
+	token := <-tokens
+	for _, step := range []struct {
+		token, body string
+		want        errcode.Code
+	}{
+		{"", `{"output": {"n": 5}}`, errcode.AccessDenied},
+		{token + "x", `{"output": {"n": 5}}`, errcode.AccessDenied},
+		{token, `{"output": {"m": 5}}`, errcode.ValidationFailed},
+		{token, `{"output": {"n": 5}, "errors": {"message": "no"}}`, errcode.ValidationFailed},
+		{token, `5`, errcode.ValidationFailed},
+		{token, `{"output": {"n": 5}}`, ""},
+		{token, `{"output": {"n": 6}}`, errcode.Conflict},
+	} {
+		err := p.instance(p.shop).CompleteRun(context.Background(), instance.Completion{Run: id, Token: step.token, Body: []byte(step.body)})
+		if got := errcode.From(err); got == nil && step.want != "" || got != nil && got.Code != step.want {
+			t.Errorf("%s: %v, want %q", step.body, err, step.want)
+		}
+	}
+	if got := fmt.Sprint(p.result(user("user", "1"), "count", id)); got != "map[errors:<nil> output:map[n:5]]" {
+		t.Errorf("result %s", got)
+	}
+	refused := p.queue(p.shop, user("user", "1"), "count", 2)
+	p.until(p.shop, refused, store.RunPending, 10*time.Second)
+	report := instance.Completion{Run: refused, Token: <-tokens, Body: []byte(`{"errors": {"message": "sold out", "extensions": {"code": "gone", "left": 0}}}`)}
+	if err := p.instance(p.shop).CompleteRun(context.Background(), report); err != nil {
+		t.Fatal(err)
+	}
+	seen, _ := json.Marshal(p.result(user("user", "1"), "count", refused))
+	if want := `{"errors":{"code":"gone","error":"sold out","extensions":{"code":"gone","left":0},"path":"$"},"output":null}`; string(seen) != want {
+		t.Errorf("result %s", seen)
+	}
+}
+
+func TestCancellingBreaksADeliveryOff(t *testing.T) {
+	t.Parallel()
+	started, broken := make(chan struct{}, 1), make(chan struct{}, 1)
+	p := setup(t, func(d delivery) (int, string) {
+		started <- struct{}{}
+		select {
+		case <-d.gone:
+			broken <- struct{}{}
+		case <-time.After(20 * time.Second):
+		}
+		return 200, done
+	}, map[string]string{"count": ""})
+	p.work(4)
+	id := p.queue(p.shop, user("user", "1"), "count", 1)
+	<-started
+	if ok, err := p.store.CancelRun(context.Background(), p.shop, id, json.RawMessage(`{"code":"action-cancelled"}`)); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	select {
+	case <-broken:
+	case <-time.After(5 * time.Second):
+		t.Error("the delivery went on")
+	}
+	time.Sleep(200 * time.Millisecond)
+	p.until(p.shop, id, store.RunCancelled, time.Second)
+}
+
+func TestAWorkerThatStopsHandsItsRunsOn(t *testing.T) {
+	t.Parallel()
+	first := make(chan struct{}, 1)
+	p := setup(t, func(d delivery) (int, string) {
+		if d.n == 1 {
+			first <- struct{}{}
+			select {
+			case <-d.gone:
+			case <-time.After(20 * time.Second):
+			}
+		}
+		return 200, done
+	}, map[string]string{"count": ""})
+	_, drain := p.work(4)
+	id := p.queue(p.shop, user("user", "1"), "count", 1)
+	<-first
+	drain(200 * time.Millisecond)
+	if run := p.until(p.shop, id, store.RunQueued, time.Second); run.Attempt != 0 {
+		t.Errorf("what the worker broke off counts as attempt: %+v", run)
+	}
+	p.work(4)
+	p.until(p.shop, id, store.RunCompleted, 5*time.Second)
+}
