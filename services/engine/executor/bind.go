@@ -250,7 +250,10 @@ func (v values) records(r *plan.Records) (string, error) {
 // runs nothing. What depends on rows that are yet to be written is not tried.
 func (x *Executor) Bindable(ctx context.Context, p *Program, r Request) error {
 	v := values{session: r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
-	for _, s := range p.steps {
+	for i, s := range p.steps {
+		if empty(p.Plan.Fields[i].Insert) {
+			continue
+		}
 		for _, st := range s.statements() {
 			if err := v.bindable(st); err != nil {
 				return err

@@ -156,6 +156,23 @@ func (b *bench) counts() string {
 func (b *bench) world(seed, number, n int) string {
 	b.t.Helper()
 	d := dice{rand.New(rand.NewPCG(uint64(seed), uint64(number)))}
+	engine, document, data := b.build(d, number)
+	for range n {
+		role := pick(d, append(roles[:len(roles):len(roles)], "both", "deep", "both", "deep"))
+		a := asks{d, &reference{decoded(document).(object), data, d.session(role)}, role}
+		request, difference := b.ask(engine, a)
+		if difference != "" {
+			text, err := json.Marshal(document)
+			must(b.t, err)
+			return fmt.Sprintf("role %q, session %v\n%s\n%s\nmetadata: %s", role, a.ref.session, request, difference, text)
+		}
+	}
+	return ""
+}
+
+// build makes an engine of random metadata over random data.
+func (b *bench) build(d dice, number int) (*instance.Instance, object, database) {
+	b.t.Helper()
 	document, data := d.metadata(), d.database()
 	for _, t := range tables {
 		b.load(t, data[t.stored])
@@ -173,15 +190,7 @@ func (b *bench) world(seed, number, n int) string {
 			b.t.Fatalf("world %d is inconsistent: %s", number, i.Reason)
 		}
 	}
-	for range n {
-		role := pick(d, append(roles[:len(roles):len(roles)], "both", "deep", "both", "deep"))
-		a := asks{d, &reference{decoded(document).(object), data, d.session(role)}, role}
-		request, difference := b.ask(engine, a)
-		if difference != "" {
-			return fmt.Sprintf("role %q, session %v\n%s\n%s\nmetadata: %s", role, a.ref.session, request, difference, text)
-		}
-	}
-	return ""
+	return engine, document, data
 }
 
 func (b *bench) ask(engine *instance.Instance, a asks) (request, difference string) {
