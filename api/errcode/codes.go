@@ -69,6 +69,7 @@ const (
 	IdempotencyInProgress  Code = "idempotency-in-progress"
 	BlockedEgress          Code = "blocked-egress"
 	PolicyTimeout          Code = "policy-timeout"
+	PermissionTestFailed   Code = "permission-test-failed"
 	QuotaExceeded          Code = "quota-exceeded"
 	ProjectSuspended       Code = "project-suspended"
 	PoolTimeout            Code = "pool-timeout"

@@ -22,6 +22,7 @@ import (
 	"tenantry/policy/authz"
 	"tenantry/services/engine/accessview"
 	"tenantry/services/engine/impact"
+	"tenantry/services/engine/instance"
 	"tenantry/services/revision"
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/store"
@@ -36,6 +37,7 @@ type Revisions interface {
 	Catalog(ctx context.Context, project string) (*catalog.Catalog, error)
 	MoveDatabase(ctx context.Context, author revision.Author, project string, url vault.Secret) (revision.Outcome, error)
 	SDL(ctx context.Context, project, role string) (string, error)
+	TestPermissions(ctx context.Context, project string) ([]instance.TestResult, error)
 	Access(ctx context.Context, project string) (accessview.Project, error)
 	CompareAccess(ctx context.Context, project string, from, to int64) ([]impact.AccessChange, error)
 }
@@ -142,6 +144,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerActions()
 	s.registerPolicies()
 	s.registerAccess()
+	s.registerPermissionTests()
 	s.registerLimits()
 	s.registerCompat()
 	s.registerAllowlist()

@@ -7,6 +7,7 @@ import (
 
 	"tenantry/policy/authz"
 	"tenantry/services/engine/impact"
+	"tenantry/services/engine/instance"
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/model"
@@ -48,6 +49,7 @@ type metadataOutput struct {
 		ResourceVersion int64                 `json:"resource_version"`
 		IsConsistent    bool                  `json:"is_consistent"`
 		Objects         []model.Inconsistency `json:"inconsistent_objects" nullable:"false"`
+		Tests           []instance.TestResult `json:"permission_tests,omitempty" doc:"Of a dry run: the results of the permission tests."`
 		Impact          *impact.Impact        `json:"impact,omitempty" doc:"Of a dry run: what the change means for clients."`
 	}
 }
@@ -85,6 +87,9 @@ func (s *service) replace(ctx context.Context, c *call, ifMatch string, doc *met
 	out.Body.ResourceVersion, out.Body.IsConsistent = o.ResourceVersion, len(o.Inconsistencies) == 0
 	out.Body.Objects = append([]model.Inconsistency{}, o.Inconsistencies...)
 	out.Body.Impact = o.Impact
+	if change.DryRun {
+		out.Body.Tests = o.Tests
+	}
 	return out, nil
 }
 

@@ -89,6 +89,7 @@ func problemOf(err error) *Problem {
 	var compile *authz.CompileError
 	var decode *metadata.DecodeError
 	var inconsistent *revision.Inconsistent
+	var tests *revision.FailedTests
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -96,6 +97,8 @@ func problemOf(err error) *Problem {
 		return compileProblem(compile, "/text")
 	case errors.As(err, &decode):
 		return decodeProblem(decode)
+	case errors.As(err, &tests):
+		return testsProblem(tests)
 	case errors.As(err, &inconsistent):
 		p := invalid()
 		p.Code, p.Detail = string(errcode.InvalidConfiguration), "objects would not resolve"

@@ -190,6 +190,10 @@ var trials = map[string]trial{
 		return map[string]any{"from": f.need(http.MethodGet, "/projects/{p}/metadata/revisions", nil).at("items", 0, "revision")}
 	}},
 
+	"getPermissionTests": {},
+	"putPermissionTests": {body: fixed(map[string]any{"permission_tests": []any{}})},
+	"runPermissionTests": {},
+
 	"listPolicies": {},
 	"getPolicy":    {},
 	"putPolicy":    {unknown: http.StatusOK, body: fixed(map[string]any{"text": scratchPolicy})},

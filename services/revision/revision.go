@@ -103,6 +103,8 @@ type Outcome struct {
 	// Impact is what the change would mean for clients: of the dry run of a
 	// document that replaces another.
 	Impact *impact.Impact
+	// Tests are the results of the permission tests, where they ran.
+	Tests []instance.TestResult
 }
 
 // Inconsistent refuses a change after which objects would not resolve.
@@ -182,7 +184,9 @@ func (s *Service) apply(ctx context.Context, projectID string, c Change) (Outcom
 	}
 	d, err := s.draft(ctx, state, c)
 	if err == nil && c.DryRun && c.Whole {
-		d.out.Impact, err = impactOf(state, d.out)
+		if d.out.Impact, err = impactOf(state, d.out); err == nil {
+			err = s.tryTests(ctx, d)
+		}
 	}
 	if err != nil || c.DryRun {
 		return d.out, err
@@ -202,6 +206,10 @@ func (s *Service) finish(ctx context.Context, d *draft, c Change) (Outcome, erro
 	generation, err := s.Live.Build(ctx, d.state)
 	if err != nil {
 		return d.out, publicBuildError(err)
+	}
+	if err := d.tested(ctx, generation); err != nil {
+		generation.Discard()
+		return d.out, err
 	}
 	if err := s.commit(ctx, d, c); err != nil {
 		generation.Discard()

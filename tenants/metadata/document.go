@@ -28,6 +28,8 @@ type Document struct {
 	MetricsConfig    json.RawMessage      `json:"metrics_config,omitempty"`
 	OpenTelemetry    json.RawMessage      `json:"opentelemetry,omitempty"`
 	BackendConfigs   json.RawMessage      `json:"backend_configs,omitempty"`
+	// PermissionTests is a key of our own.
+	PermissionTests []PermissionTest `json:"permission_tests,omitempty"`
 }
 
 // Source is one database of the project.

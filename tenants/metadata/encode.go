@@ -63,6 +63,7 @@ func (d *Document) canonical() {
 	}
 	by(d.RESTEndpoints, func(r RESTEndpoint) string { return r.Name })
 	by(d.InheritedRoles, func(r InheritedRole) string { return r.Role })
+	by(d.PermissionTests, func(t PermissionTest) string { return t.Name })
 	if d.Introspection != nil && len(d.Introspection.DisabledForRoles) == 0 {
 		d.Introspection = nil
 	}

@@ -47,7 +47,7 @@ func lostOwn(before, doc *Document) []string {
 			}
 		}
 	}
-	return lost
+	return append(lost, lostTests(before, doc)...)
 }
 
 // lostMasks names the masks of columns that a role would then see.

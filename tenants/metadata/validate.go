@@ -45,6 +45,7 @@ func (d *Document) validate() []Problem {
 	c.inherited(d.InheritedRoles)
 	c.cronTriggers(d.CronTriggers, "$.cron_triggers")
 	c.limits(d.APILimits, "$.api_limits")
+	c.permissionTests(d.PermissionTests, "$.permission_tests")
 	return c.problems
 }
 

@@ -55,13 +55,18 @@ type Judgement struct {
 // would run. It counts against no rate limit and is in no metric. All questions to
 // the policy are asked, also after one that it denies.
 func (i *Instance) Judge(ctx context.Context, s session.Session, r Request) Judgement {
+	if err := i.listed(s, r); err != nil {
+		return Judgement{Stage: StageAllowlist, Err: errcode.From(err)}
+	}
+	return i.judge(ctx, s, r)
+}
+
+// judge is Judge after the allow-list.
+func (i *Instance) judge(ctx context.Context, s session.Session, r Request) Judgement {
 	var j Judgement
 	refused := func(stage Stage, err error) Judgement {
 		j.Stage, j.Err = stage, errcode.From(err)
 		return j
-	}
-	if err := i.listed(s, r); err != nil {
-		return refused(StageAllowlist, err)
 	}
 	p, err := i.prepare(s, r)
 	if err != nil {
@@ -191,8 +196,8 @@ func (i *Instance) callsVolatile(p *plan.Plan) bool {
 	})
 }
 
-// Try runs an operation that was judged and is harmless.
-func (i *Instance) Try(ctx context.Context, s session.Session, r Request, j Judgement) ([]byte, error) {
+// try runs an operation that was judged and is harmless.
+func (i *Instance) try(ctx context.Context, s session.Session, r Request, j Judgement) ([]byte, error) {
 	result, err := i.run(ctx, s, j.program.Program, executor.Request{Session: s, Variables: j.vars, Query: r.Query}, &Trail{Role: s.Role})
 	return result.Body, err
 }
