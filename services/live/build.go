@@ -39,12 +39,17 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		g.closeSources()
 		return nil, err
 	}
+	var outdated func()
+	if r.deps.Outdated != nil {
+		outdated = func() { r.deps.Outdated(state.Project.ID) }
+	}
 	g.Instance, err = instance.Build(ctx, instance.Config{
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
 		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID),
 		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
+		Outdated: outdated,
 	})
 	if err != nil {
 		g.closeSources()

@@ -45,6 +45,9 @@ type Deps struct {
 	AuditSample float64
 	// SharedLimits is where nodes count rate limits together; nil: each alone.
 	SharedLimits *limits.Shared
+	// Outdated hears of a project whose databases are not as their catalogs say,
+	// which must not wait; may be nil.
+	Outdated func(projectID string)
 	// Idle is how long an unused project stays in memory; 0 means 15 minutes.
 	Idle time.Duration
 }

@@ -60,6 +60,9 @@ type Outside struct {
 	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
 	// the project says nothing else.
 	AuditSample float64
+	// Outdated hears that a database is not as its catalog says, which must not
+	// wait; may be nil.
+	Outdated func()
 }
 
 // Instance is one project's engine. Immutable but for its caches; safe for

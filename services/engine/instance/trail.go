@@ -13,6 +13,7 @@ import (
 	"tenantry/policy/limits"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/operation"
+	"tenantry/services/engine/source"
 )
 
 // Trail tells what one operation did. The edge makes one audit event and the
@@ -96,6 +97,9 @@ func (i *Instance) Statement(_ context.Context, s executor.Statement) {
 	i.outside.Metrics.ObserveStatement(s.Took)
 	if s.Err != nil {
 		i.outside.Logger.Warn("statement failed", "type", "query-log", "project", i.Project.Slug, "source", s.Source, "error", operatorText(s.Err))
+	}
+	if i.outside.Outdated != nil && source.Outdated(s.Err) {
+		i.outside.Outdated()
 	}
 }
 

@@ -103,6 +103,24 @@ var conditions = map[string]struct {
 // changed is what clients are told of a table, column or function that is gone.
 const changed = "the project's database has changed since its tables were read: its metadata must be reloaded"
 
+// Outdated reports that a statement failed because the database is not as its
+// catalog says: something that it names is gone or has another type.
+func Outdated(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "42P01", "42703", "42883":
+		return true
+	}
+	return pg.Code == "0A000" && pg.Routine == revalidates
+}
+
+// revalidates is where Postgres notices that a prepared statement would answer
+// other types than it did.
+const revalidates = "RevalidateCachedQuery"
+
 // class is the part of a SQLSTATE that says of what kind it is.
 func class(state string) string { return state[:min(2, len(state))] }
 

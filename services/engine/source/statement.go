@@ -115,7 +115,7 @@ func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgco
 // has another type now, or a pooler between lost it. The statement is forgotten.
 func outdated(conn *pgconn.PgConn, st Bound, err error) bool {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != "26000" && (pg.Code != "0A000" || pg.Routine != "RevalidateCachedQuery") {
+	if !errors.As(err, &pg) || pg.Code != "26000" && (pg.Code != "0A000" || pg.Routine != revalidates) {
 		return false
 	}
 	kept := statementsOf(conn)

@@ -48,12 +48,15 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	if err != nil {
 		return wired{}, err
 	}
+	revisions := &revision.Service{Store: p.Store, Pools: pools, Logger: p.Logger}
+	follower := revision.NewFollower(revisions)
 	registry := live.New(live.Deps{
 		Store: p.Store, Pools: pools, Client: p.Guard.HTTP(callTimeout), Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Version: p.Version,
 		AuditSample:  auditSample(p.Config.Command),
 		SharedLimits: shared,
+		Outdated:     follower.Notice,
 	})
-	revisions := &revision.Service{Store: p.Store, Live: registry, Pools: pools, Logger: p.Logger}
+	revisions.Live = registry
 	if p.Cluster != nil {
 		revisions.Cluster = p.Cluster
 	}
@@ -80,6 +83,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	watching, stopWatching := context.WithCancel(base)
 	var background sync.WaitGroup
 	background.Go(func() { registry.Run(watching) })
+	background.Go(func() { follower.Run(watching) })
 	var deliveries *worker.Worker
 	if p.Config.Worker {
 		deliveries = worker.New(worker.Deps{Store: p.Store, Live: registry, Metrics: p.Metrics, Logger: p.Logger, Concurrency: p.Config.WorkerConcurrency})
