@@ -11,10 +11,11 @@ type Pool struct {
 	InUse, Idle, Max int
 	Waits            uint64        // how often a connection was waited for, since the start
 	Waited           time.Duration // how long in sum
+	Prepared         uint64        // statements that the database was asked to prepare
 }
 
 func (p Pool) plus(q Pool) Pool {
-	return Pool{p.InUse + q.InUse, p.Idle + q.Idle, p.Max + q.Max, p.Waits + q.Waits, p.Waited + q.Waited}
+	return Pool{p.InUse + q.InUse, p.Idle + q.Idle, p.Max + q.Max, p.Waits + q.Waits, p.Waited + q.Waited, p.Prepared + q.Prepared}
 }
 
 var (
@@ -26,6 +27,8 @@ var (
 		"How often a connection to the project's database was waited for.", nil, nil)
 	poolWaited = prometheus.NewDesc("tenantry_pool_wait_seconds_total",
 		"Time spent waiting for connections to the project's database.", nil, nil)
+	poolPrepared = prometheus.NewDesc("tenantry_statement_preparations_total",
+		"Statements that the project's database was asked to prepare. Next to none once the traffic is warm.", nil, nil)
 )
 
 // poolCollector shows a pool as it is when asked; nothing without a pool.
@@ -33,7 +36,7 @@ type poolCollector func() (Pool, bool)
 
 // Describe is that of a prometheus.Collector.
 func (poolCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poolConnections, poolLimit, poolWaits, poolWaited} {
+	for _, d := range []*prometheus.Desc{poolConnections, poolLimit, poolWaits, poolWaited, poolPrepared} {
 		out <- d
 	}
 }
@@ -50,4 +53,5 @@ func (read poolCollector) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(poolLimit, gauge, float64(p.Max))
 	out <- prometheus.MustNewConstMetric(poolWaits, counter, float64(p.Waits))
 	out <- prometheus.MustNewConstMetric(poolWaited, counter, p.Waited.Seconds())
+	out <- prometheus.MustNewConstMetric(poolPrepared, counter, float64(p.Prepared))
 }

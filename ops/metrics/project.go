@@ -92,6 +92,17 @@ func (p *Project) RecordShadowDisagreement(point string, allowed bool) {
 	p.each(func(s *series) { s.shadow.of(policyLabels{point, decision}).Inc() })
 }
 
+// RecordValidation counts an operation that was parsed and validated: one that
+// was not kept ready.
+func (p *Project) RecordValidation() {
+	p.each(func(s *series) { s.validations.Inc() })
+}
+
+// RecordPlan counts an operation that was planned and its SQL written.
+func (p *Project) RecordPlan() {
+	p.each(func(s *series) { s.plans.Inc() })
+}
+
 // RecordPolicyEvaluation counts a run of Rego for a request.
 func (p *Project) RecordPolicyEvaluation() {
 	p.each(func(s *series) { s.evaluations.Inc() })
@@ -217,6 +228,8 @@ type series struct {
 	actionsInflight prometheus.Gauge
 	policy, shadow  *counters[policyLabels]
 	evaluations     prometheus.Counter
+	validations     prometheus.Counter
+	plans           prometheus.Counter
 	allowlist       *counters[string]
 	rateLimit       *counters[string]
 	authFailures    *counters[string]
@@ -258,6 +271,12 @@ func newSeries(maxRoles int) *series {
 	s.evaluations = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenantry_policy_evaluations_total", Help: "Runs of Rego for requests. High where decisions depend on arguments; queries of tables need next to none.",
 	})
+	s.validations = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenantry_operation_validations_total", Help: "Operations that were parsed and validated. Next to none once the traffic is warm.",
+	})
+	s.plans = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenantry_sql_generations_total", Help: "Operations whose SQL was written. Next to none once the traffic is warm.",
+	})
 	s.allowlist = newCounters("tenantry_allowlist_refusals_total", "Operations refused because they are not in the allow-list.", []string{"role"}, one)
 	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
 	s.authFailures = newCounters("tenantry_auth_failures_total", "Requests that were not authenticated, by what failed.", []string{"credential"}, one)
@@ -277,7 +296,8 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
-		s.policy.vec, s.shadow.vec, s.evaluations, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.authFailures.vec, s.sql.vec, s.sqlSeconds,
+		s.policy.vec, s.shadow.vec, s.evaluations, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.authFailures.vec,
+		s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}
 }

@@ -223,6 +223,7 @@ func (e *Entry) pool() metrics.Pool {
 		sum.Max += int(st.Max)
 		sum.Waits += uint64(st.Waits)
 		sum.Waited += st.WaitTime
+		sum.Prepared += uint64(st.Prepared)
 	}
 	return sum
 }

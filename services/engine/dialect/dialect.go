@@ -35,7 +35,8 @@ type Statement struct {
 type Param struct {
 	Value   *filter.Param
 	Records *plan.Records
-	// Key is 1 + the index of a join key: an array with one element per row to join.
+	// Key is 1 + the index of a join key: an array with one element per row to join,
+	// or the value of the only one.
 	Key int
 	// Written is JSON rows that the executor brings: those that a mutation's first
 	// statement yielded, or those that a nested insert is to write.
@@ -90,6 +91,23 @@ func Join(j *plan.Join) Statement {
 		w.text(", ")
 	}
 	w.text(`"n")`)
+	return w.statement()
+}
+
+// JoinOne renders a selection for one key: one row with one JSON column. For a
+// single row, taking an array apart costs Postgres as much as finding the row.
+func JoinOne(j *plan.Join) Statement {
+	w := &writer{}
+	w.text("SELECT ")
+	w.selection(j.Select, &scope{alias: "k"})
+	w.text(" FROM (SELECT ")
+	for i, key := range j.Keys {
+		w.comma(i)
+		w.bind(Param{Key: i + 1}, key.Type)
+		w.text(" AS ")
+		w.ident(plan.JoinKey(i))
+	}
+	w.text(`) AS "k"`)
 	return w.statement()
 }
 

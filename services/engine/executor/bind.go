@@ -24,8 +24,8 @@ type values struct {
 	// late yields what the policy leaves to each session.
 	late func(name string) (*string, error)
 	// keys are the join keys of the level that is being joined, one array literal
-	// per key column.
-	keys []string
+	// per key column, or the only value of each; nil is NULL.
+	keys []*string
 	// written are the rows that the mutation being answered wrote, or that a nested
 	// insert is to write, as JSON; affected is how many it wrote, in all tables.
 	written  string
@@ -65,7 +65,7 @@ func (v values) parameter(p dialect.Param) (*string, error) {
 		text, err := v.records(p.Records)
 		return &text, err
 	default:
-		return &v.keys[p.Key-1], nil
+		return v.keys[p.Key-1], nil
 	}
 }
 

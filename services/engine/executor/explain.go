@@ -65,9 +65,10 @@ func (x *Executor) Explain(ctx context.Context, p *Program, r Request) ([]Explan
 
 // withoutKeys are the values of a join for a row whose keys are null.
 func (v values) withoutKeys(n int) values {
-	v.keys = make([]string, n)
+	none := plan.ArrayOf([]*string{nil})
+	v.keys = make([]*string, n)
 	for i := range v.keys {
-		v.keys[i] = plan.ArrayOf([]*string{nil})
+		v.keys[i] = &none
 	}
 	return v
 }

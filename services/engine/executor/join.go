@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tenantry/services/engine/plan"
+	"tenantry/services/engine/source"
 )
 
 // keys are the values that a join looks up, each combination once.
@@ -75,17 +76,28 @@ func (r *run) joined(ctx context.Context, k *keys) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := r.values
-	for _, column := range k.columns {
-		v.keys = append(v.keys, plan.ArrayOf(column))
-	}
 	step := r.program.joins[k.join]
-	bound, err := v.bind(step.statement)
+	statement, v := step.statement, r.values
+	for _, column := range k.columns {
+		if len(k.position) == 1 {
+			v.keys = append(v.keys, column[0])
+			statement = step.one
+		} else {
+			list := plan.ArrayOf(column)
+			v.keys = append(v.keys, &list)
+		}
+	}
+	bound, err := v.bind(statement)
 	if err != nil {
 		return nil, err
 	}
 	started := time.Now()
-	found, err := src.Keyed(ctx, bound, len(k.position))
+	var found [][]byte
+	if len(k.position) == 1 {
+		found, err = src.Query(ctx, []source.Bound{bound})
+	} else {
+		found, err = src.Keyed(ctx, bound, len(k.position))
+	}
 	r.observe(ctx, Statement{Source: name, Count: 1, Took: time.Since(started), Err: err})
 	if err != nil {
 		return nil, at(err, "$")

@@ -49,6 +49,8 @@ type read struct {
 // joinStep reads one relationship for many keys.
 type joinStep struct {
 	statement dialect.Statement
+	// one is the same for a single key.
+	one dialect.Statement
 	// places are where other sources add to the rows; nil for none.
 	places *places
 }
@@ -200,7 +202,7 @@ func (p *Program) compileJoin(_ string, j *plan.Join) {
 	if p.joins[j] != nil {
 		return
 	}
-	step := &joinStep{statement: dialect.Join(j), places: placesOf(j.Select)}
+	step := &joinStep{statement: dialect.Join(j), one: dialect.JoinOne(j), places: placesOf(j.Select)}
 	p.joins[j] = step
 	step.places.each("", p.compileJoin)
 }
@@ -217,7 +219,7 @@ func (p *Program) Size() int {
 		}
 	}
 	for _, j := range p.joins {
-		size += sizeOf(j.statement)
+		size += sizeOf(j.statement) + sizeOf(j.one)
 	}
 	return size
 }

@@ -148,5 +148,19 @@ func (i *Instance) rows(operation string) authz.Rows {
 	return authz.Rows{Project: i.Project.ID, Model: i.Model, Operation: operation}
 }
 
-// PolicyEvaluations counts how often the project's policy ran for requests.
-func (i *Instance) PolicyEvaluations() int64 { return i.policy.Evaluations() }
+// Work counts what a warm request does without.
+type Work struct {
+	// Validations of operations, Plans made and written as SQL, Evaluations of Rego
+	// for requests, and Preparations of statements by Postgres.
+	Validations, Plans, Evaluations, Preparations int64
+}
+
+// Work is what was done since the instance was built; Preparations since its
+// pools were opened.
+func (i *Instance) Work() Work {
+	w := Work{Validations: i.validations.Load(), Plans: i.plans.Load(), Evaluations: i.policy.Evaluations()}
+	for _, s := range i.outside.Sources {
+		w.Preparations += s.Stat().Prepared
+	}
+	return w
+}

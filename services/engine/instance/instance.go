@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
 
@@ -76,7 +77,10 @@ type Instance struct {
 	// Endpoints are the saved operations that are served as REST.
 	Endpoints *rest.Endpoints
 
-	outside   Outside
+	outside Outside
+
+	validations, plans atomic.Int64
+
 	policy    *authz.Policy
 	shadow    *authz.Policy // on trial; nil for none
 	allowlist *allowlist.List

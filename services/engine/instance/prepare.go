@@ -74,6 +74,8 @@ func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
 		return p, nil
 	}
 	view, role := i.schemaOf(s.Role, s.BackendOnly, r.Relay)
+	i.validations.Add(1)
+	i.outside.Metrics.RecordValidation()
 	op, err := operation.Prepare(view, r.Query, r.OperationName)
 	if err != nil {
 		return nil, err
@@ -102,6 +104,8 @@ func (i *Instance) plan(p *prepared, vars map[string]any) (made *program, grown 
 	if ok {
 		return found, false, nil
 	}
+	i.plans.Add(1)
+	i.outside.Metrics.RecordPlan()
 	before := i.policy.Transients()
 	planned, err := planner.Plan(p.operation, p.schema, i.narrowed(p.role, string(p.operation.Type)), vars)
 	if err != nil {

@@ -93,7 +93,7 @@ masks.title := "***" if input.session.variables["x-hasura-user-id"] != "u2"`, te
 	query := `{ docs(limit: 1) { title author { docs(limit: 1) { id } } } }`
 	_, err := ask(t, engine, acme, query)
 	must(t, err)
-	before := engine.PolicyEvaluations()
+	before := engine.Work().Evaluations
 	if before == 0 {
 		t.Fatal("nothing was evaluated for the first query: the test asks nothing")
 	}
@@ -101,7 +101,7 @@ masks.title := "***" if input.session.variables["x-hasura-user-id"] != "u2"`, te
 		_, err := ask(t, engine, acme, query)
 		must(t, err)
 	}
-	if n := engine.PolicyEvaluations() - before; n != 0 {
+	if n := engine.Work().Evaluations - before; n != 0 {
 		t.Errorf("1000 warm queries evaluated Rego %d times", n)
 	}
 }
@@ -217,12 +217,12 @@ func TestVerdictsAreKnownWhenAnOperationIsPlanned(t *testing.T) {
 	} {
 		engine := b.engine(t, "{}", "package authz\n"+test.rules, tenant)
 		for round := range 2 {
-			before := engine.PolicyEvaluations()
+			before := engine.Work().Evaluations
 			_, err := ask(t, engine, acme, `query Read { docs(limit: 1) { id } }`)
 			if (err == nil) != test.allowed || err != nil && !strings.Contains(err.Error(), "not permitted") {
 				t.Errorf("%s: %v", test.name, err)
 			}
-			n := engine.PolicyEvaluations() - before
+			n := engine.Work().Evaluations - before
 			if round == 0 && (n > 0) != test.first || round == 1 && n != test.evaluations {
 				t.Errorf("%s: %d evaluations in round %d", test.name, n, round)
 			}
@@ -237,7 +237,7 @@ func TestAnAdminIsNotAsked(t *testing.T) {
 	s := userSession(map[string]string{})
 	s.Role = "admin"
 	response, trail := engine.Execute(t.Context(), s, instance.Request{Request: graphqlhttp.Request{Query: `{ docs_aggregate { aggregate { count(columns: title) } } }`}})
-	if trail.Err != nil || strings.Contains(string(response.Body), `"count":0`) || engine.PolicyEvaluations() != 0 {
+	if trail.Err != nil || strings.Contains(string(response.Body), `"count":0`) || engine.Work().Evaluations != 0 {
 		t.Errorf("%s %v", response.Body, trail.Err)
 	}
 	if _, err := ask(t, engine, acme, `{ docs { id } }`); err == nil {

@@ -89,6 +89,8 @@ type pool struct {
 	places chan struct{}
 	waits  atomic.Int64
 	waited atomic.Int64 // nanoseconds
+	// prepared counts statements that Postgres was asked to prepare.
+	prepared atomic.Int64
 
 	mu     sync.Mutex
 	opened *pgxpool.Pool

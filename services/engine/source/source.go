@@ -116,7 +116,7 @@ func (s *Source) batch(ctx context.Context, conn *pgconn.PgConn, statements []Bo
 			batch.ExecParams(st.SQL, st.Args, nil, nil, nil)
 			continue
 		}
-		prepared, err := statementsOf(conn).get(ctx, conn, st.SQL)
+		prepared, err := statementsOf(conn).get(ctx, conn, st.SQL, &s.pool.prepared)
 		if err != nil {
 			return nil, err
 		}
@@ -392,7 +392,9 @@ func unsent(err error) bool {
 type Stat struct {
 	InUse, Idle, Max int32
 	Waits            int64
-	WaitTime         time.Duration
+	// Prepared is how many statements Postgres was asked to prepare.
+	Prepared int64
+	WaitTime time.Duration
 }
 
 // Stat reports on the pool; zeros before it was first used.
@@ -404,7 +406,7 @@ func (s *Source) Stat() Stat {
 	st := p.Stat()
 	return Stat{
 		InUse: st.AcquiredConns(), Idle: st.IdleConns(), Max: st.MaxConns(),
-		Waits: s.pool.waits.Load(), WaitTime: time.Duration(s.pool.waited.Load()),
+		Waits: s.pool.waits.Load(), Prepared: s.pool.prepared.Load(), WaitTime: time.Duration(s.pool.waited.Load()),
 	}
 }
 

@@ -46,12 +46,6 @@ type statements struct {
 	named  uint64
 }
 
-// preparations counts the statements that Postgres was asked to prepare.
-var preparations atomic.Uint64
-
-// Preparations is how many statements this process has had prepared.
-func Preparations() uint64 { return preparations.Load() }
-
 const statementsKey = "tenantry.statements"
 
 func statementsOf(conn *pgconn.PgConn) *statements {
@@ -64,8 +58,8 @@ func statementsOf(conn *pgconn.PgConn) *statements {
 	return kept
 }
 
-// get finds a statement prepared, or prepares it.
-func (k *statements) get(ctx context.Context, conn *pgconn.PgConn, sql string) (*pgconn.StatementDescription, error) {
+// get finds a statement prepared, or prepares it and counts that.
+func (k *statements) get(ctx context.Context, conn *pgconn.PgConn, sql string, prepared *atomic.Int64) (*pgconn.StatementDescription, error) {
 	if found, ok := k.byText[sql]; ok {
 		k.recent.MoveToFront(found)
 		return found.Value.(*pgconn.StatementDescription), nil
@@ -78,17 +72,17 @@ func (k *statements) get(ctx context.Context, conn *pgconn.PgConn, sql string) (
 		k.forget(oldest.SQL)
 	}
 	k.named++
-	preparations.Add(1)
+	prepared.Add(1)
 	// The text is part of the name: a pooler that mixes up sessions can answer that
 	// a name is taken, but never run another statement.
 	sum := sha256.Sum256([]byte(sql))
 	name := "tenantry_" + base64.RawURLEncoding.EncodeToString(sum[:12]) + "_" + strconv.FormatUint(k.named, 36)
-	prepared, err := conn.Prepare(ctx, name, sql, nil)
+	described, err := conn.Prepare(ctx, name, sql, nil)
 	if err != nil {
 		return nil, err
 	}
-	k.byText[sql] = k.recent.PushFront(prepared)
-	return prepared, nil
+	k.byText[sql] = k.recent.PushFront(described)
+	return described, nil
 }
 
 func (k *statements) forget(sql string) {
@@ -104,7 +98,7 @@ func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgco
 	if s.pool.unprepared.Load() || st.large() {
 		return conn.ExecParams(ctx, st.SQL, st.Args, nil, nil, nil), nil
 	}
-	prepared, err := statementsOf(conn).get(ctx, conn, st.SQL)
+	prepared, err := statementsOf(conn).get(ctx, conn, st.SQL, &s.pool.prepared)
 	if err != nil {
 		return nil, err
 	}
