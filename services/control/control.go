@@ -142,6 +142,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerTables()
 	s.registerMetadata()
 	s.registerActions()
+	s.registerRuns()
 	s.registerPolicies()
 	s.registerAccess()
 	s.registerPermissionTests()

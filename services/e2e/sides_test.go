@@ -78,12 +78,23 @@ func newSide(t testing.TB, s *server, name string) *side {
 	x.ids["projects/access/tables"], x.ids["projects/access/actions"], x.ids["projects/access/roles"] = "public."+table, name+"Act", name+"Role"
 	x.ids["projects/actions"], x.ids["projects/policies"], x.ids["projects/variables"] = name+"Act", name+"Policy", strings.ToUpper(name)
 	post(shop+"/actions", actionOf(name+"Act"))
+	later := actionOf(name + "Later")
+	later["kind"] = "asynchronous"
+	post(shop+"/actions", later)
+	x.ids["projects/actions/runs"] = x.run(t)
 	put(shop+"/policies/"+name+"Policy", h.with("Content-Type", "text/plain"), "package authz."+name+"\n\nx := 1\n")
 	put(shop+"/variables/"+strings.ToUpper(name), h, map[string]any{"value": "of " + name})
 	put(shop+"/policy-data", h, map[string]any{"owner": name})
 	put(shop+"/auth", h, map[string]any{"jwt": []any{map[string]any{"type": "HS256", "key": tokenKey(name)}}})
 	x.token = signedToken(tokenKey(name), "user")
 	return x
+}
+
+// run queues a run of the side's asynchronous action and returns its id.
+func (x *side) run(t testing.TB) string {
+	t.Helper()
+	name := x.name + "Later"
+	return graphql(t, x.data+"/v1/graphql", headers{"X-Hasura-Admin-Secret": x.adminSecret}, "mutation { "+name+"(x: 1) }", nil).text(t, "data", name)
 }
 
 // actionOf is the registration of an action.

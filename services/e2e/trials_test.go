@@ -180,6 +180,18 @@ var trials = map[string]trial{
 		return map[idKind]string{"projects/actions": name}
 	}},
 
+	"listActionRuns": {},
+	"cancelActionRun": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		return map[idKind]string{"projects/actions": f.name + "Later", "projects/actions/runs": f.run(f.t)}
+	}},
+	"retryActionRun": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		action, id := f.name+"Later", f.run(f.t)
+		f.need(http.MethodPost, "/projects/{p}/actions/"+action+"/runs/"+id+":cancel", nil)
+		return map[idKind]string{"projects/actions": action, "projects/actions/runs": id}
+	}},
+
 	"listAccessRoles":    {},
 	"getRoleAccess":      {unknown: http.StatusOK},
 	"getTableAccess":     {},
