@@ -73,6 +73,7 @@ const (
 	QuotaExceeded          Code = "quota-exceeded"
 	ProjectSuspended       Code = "project-suspended"
 	PoolTimeout            Code = "pool-timeout"
+	PersistedQueryNotFound Code = "persisted-query-not-found"
 	Unauthorized           Code = "unauthorized"
 )
 

@@ -25,6 +25,8 @@ type Request struct {
 	// Variables are decoded JSON; numbers are json.Number, so that no digit is lost.
 	Variables  map[string]any `json:"variables"`
 	Extensions map[string]any `json:"extensions"`
+	// DocumentID names a persisted document, in place of Query.
+	DocumentID string `json:"documentId"`
 }
 
 // Response is what goes out: a body that is complete JSON, and extras.

@@ -19,6 +19,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"tenantry/ops/audit"
+	"tenantry/policy/allowlist"
 	"tenantry/policy/authz"
 	"tenantry/services/engine/accessview"
 	"tenantry/services/engine/impact"
@@ -68,6 +69,9 @@ type Deps struct {
 	// through Revisions: of its status or its keys. Other nodes are told by the
 	// store. nil: this node is told by the store as well, a moment later.
 	Reload func(ctx context.Context, projectID string)
+	// Traffic tells which operations of a project's clients this node has seen since
+	// a time that are not in its allow-list; nil knows of none.
+	Traffic func(projectID string, since time.Time) []allowlist.Operation
 	// Observe counts an answer by operation id ("" when no route was found); may be nil.
 	Observe func(operation string, status int, took time.Duration)
 	// Managed says whether the installation makes databases for projects.
@@ -109,6 +113,9 @@ func (d Deps) withDefaults() Deps {
 	if d.Reload == nil {
 		d.Reload = func(context.Context, string) {}
 	}
+	if d.Traffic == nil {
+		d.Traffic = func(string, time.Time) []allowlist.Operation { return nil }
+	}
 	if d.Observe == nil {
 		d.Observe = func(string, int, time.Duration) {}
 	}
@@ -149,6 +156,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerLimits()
 	s.registerCompat()
 	s.registerAllowlist()
+	s.registerDocuments()
 	s.registerAuth()
 	s.registerSessions()
 	s.registerSigningSecrets()

@@ -14,6 +14,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/session"
 	"tenantry/ops/metrics"
+	"tenantry/policy/allowlist"
 	"tenantry/policy/authn"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/instance"
@@ -47,7 +48,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
-		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID),
+		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID), Traffic: r.trafficOf(state.Project.ID),
 		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
 		Outdated: outdated,
 	})
@@ -88,6 +89,23 @@ func (r *Registry) failuresOf(projectID string) *authn.Failures {
 		r.failures[projectID] = f
 	}
 	return f
+}
+
+func (r *Registry) trafficOf(projectID string) *allowlist.Traffic {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, ok := r.traffic[projectID]
+	if !ok {
+		f = allowlist.NewTraffic()
+		r.traffic[projectID] = f
+	}
+	return f
+}
+
+// Traffic tells which operations that are not listed this node has seen of a
+// project since a time.
+func (r *Registry) Traffic(projectID string, since time.Time) []allowlist.Operation {
+	return r.trafficOf(projectID).Since(since)
 }
 
 // used notes the last use of a credential.

@@ -23,6 +23,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/ops/audit"
 	"tenantry/ops/metrics"
+	"tenantry/policy/allowlist"
 	"tenantry/policy/authn"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/instance"
@@ -65,6 +66,7 @@ type Registry struct {
 	limiters map[string]*limits.Limiter
 	// failures outlive them too, so that it does not forget who guesses.
 	failures map[string]*authn.Failures
+	traffic  map[string]*allowlist.Traffic
 }
 
 // New makes an empty registry.
@@ -72,7 +74,7 @@ func New(d Deps) *Registry {
 	if d.Idle == 0 {
 		d.Idle = 15 * time.Minute
 	}
-	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, failures: map[string]*authn.Failures{}}
+	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, failures: map[string]*authn.Failures{}, traffic: map[string]*allowlist.Traffic{}}
 }
 
 // Entry is one live project.
@@ -244,6 +246,7 @@ func (r *Registry) drop(projectID string) {
 	delete(r.entries, projectID)
 	delete(r.limiters, projectID)
 	delete(r.failures, projectID)
+	delete(r.traffic, projectID)
 	for slug, id := range r.ids {
 		if id == projectID {
 			delete(r.ids, slug)

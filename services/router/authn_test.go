@@ -25,14 +25,19 @@ import (
 // post sends a GraphQL query with headers, as pairs.
 func (s *server) post(query string, headers ...string) (text string, answer *http.Response) {
 	s.t.Helper()
-	r := must(http.NewRequest(http.MethodPost, "http://"+s.address+"/p/shop/v1/graphql", strings.NewReader(fmt.Sprintf(`{"query": %q}`, query))))(s.t)
+	return s.postBody(fmt.Sprintf(`{"query": %q}`, query), headers...)
+}
+
+func (s *server) postBody(body string, headers ...string) (text string, answer *http.Response) {
+	s.t.Helper()
+	r := must(http.NewRequest(http.MethodPost, "http://"+s.address+"/p/shop/v1/graphql", strings.NewReader(body)))(s.t)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	answer = must(http.DefaultClient.Do(r))(s.t)
 	defer answer.Body.Close()
-	body, _ := io.ReadAll(answer.Body)
-	return string(body), answer
+	read, _ := io.ReadAll(answer.Body)
+	return string(read), answer
 }
 
 // tokenOf signs one for a user.

@@ -139,7 +139,7 @@ func (x exchange) decode() ([]graphqlhttp.Request, bool, error) {
 // extensions.
 func (x exchange) decodeQuery() (graphqlhttp.Request, error) {
 	doc := map[string]json.RawMessage{}
-	for _, key := range []string{"query", "operationName"} {
+	for _, key := range []string{"query", "operationName", "documentId"} {
 		if x.query.Has(key) {
 			text, err := json.Marshal(x.query.Get(key))
 			if err != nil {

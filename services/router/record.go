@@ -11,6 +11,7 @@ import (
 	"tenantry/api/session"
 	"tenantry/ops/audit"
 	"tenantry/ops/metrics"
+	"tenantry/policy/allowlist"
 	"tenantry/services/engine/instance"
 	"tenantry/services/live"
 )
@@ -24,7 +25,7 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	if t.Err != nil && t.Err.Code == errcode.Unexpected && errors.Unwrap(t.Err) != nil {
 		r.Logger.Error("request failed", "type", "http-log", "project", g.Project.Slug, "request_id", x.id, "error", chain(t.Err))
 	}
-	kind, ok := r.kind(g, s, outcome)
+	kind, ok := r.kind(g, s, t, outcome)
 	if !ok && len(t.Exceeded) == 0 {
 		return
 	}
@@ -32,6 +33,9 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 		Kind: kind, TenantID: g.Project.TenantID, ProjectID: g.Project.ID, Actor: instance.Actor(s), Role: s.Role,
 		Action: cmp.Or(x.surface, "graphql"), Target: strings.Join(t.Fields, ","), Outcome: outcome, RequestID: x.id, IP: x.ip,
 		Detail: map[string]any{"type": t.Type, "name": t.Name, "hash": t.Hash, "ms": t.Duration.Milliseconds()},
+	}
+	if t.Allowlist == allowlist.WouldRefuse {
+		event.Detail["allowlist"] = string(t.Allowlist)
 	}
 	if t.Err != nil {
 		event.Code = string(t.Err.Code)
@@ -47,10 +51,12 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	r.Recorder.Record(event)
 }
 
-func (r *router) kind(g *live.Generation, s session.Session, outcome string) (string, bool) {
+func (r *router) kind(g *live.Generation, s session.Session, t instance.Trail, outcome string) (string, bool) {
 	switch {
 	case outcome == audit.Denied:
 		return audit.KindDenial, true
+	case t.Allowlist == allowlist.WouldRefuse:
+		return audit.KindRequest, true
 	case s.Auth == session.AuthAdminSecret:
 		return audit.KindAdmin, true
 	}

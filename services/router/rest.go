@@ -72,6 +72,7 @@ func (r *router) callEndpoint(ctx context.Context, in call) (graphqlhttp.Respons
 	}
 	response, trail := g.Instance.Execute(ctx, s, instance.Request{
 		Request: graphqlhttp.Request{Query: endpoint.Query, Variables: variables},
+		Saved:   true,
 		ID:      in.id, TraceParent: in.traceParent(), ClientHeaders: in.headers,
 	})
 	r.record(in.exchange, s, trail)

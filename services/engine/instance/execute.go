@@ -22,6 +22,8 @@ type Request struct {
 	ReadOnly bool
 	// Relay asks the Relay flavour of the schema.
 	Relay bool
+	// Saved says that the text is the project's own: the client named it.
+	Saved bool
 }
 
 // Execute runs one operation for a session: text → operation → allow-list →
@@ -42,16 +44,17 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err := i.checkRate(ctx, s, trail); err != nil {
 		return none, err
 	}
-	if _, asked := r.Extensions["persistedQuery"]; asked {
-		return none, errcode.New(errcode.NotSupported, "Automatic Persisted Queries is not enabled").At("$")
+	if err := i.findDocument(s, &r); err != nil {
+		return none, err
 	}
 	if err := i.checkAllowlist(s, r, trail); err != nil {
 		return none, err
 	}
-	p, err := i.prepare(s, r)
+	p, err := i.prepare(s, r, trail.Allowlist)
 	if err != nil {
 		return none, err
 	}
+	p.seen.Again(trail.started)
 	trail.operation(p.operation)
 	if r.ReadOnly && string(p.operation.Type) != "query" {
 		return none, errcode.New(errcode.MethodNotAllowed, "only queries may be sent by GET").At("$")

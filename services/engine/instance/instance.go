@@ -52,6 +52,7 @@ type Outside struct {
 	Sources  map[string]*source.Source
 	Client   *http.Client // guarded
 	Limiter  *limits.Limiter
+	Traffic  *allowlist.Traffic // nil: operations are not noted
 	Metrics  *metrics.Project
 	Recorder *audit.Recorder
 	// Runs keeps the runs of asynchronous actions; nil refuses them.
@@ -145,9 +146,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 		return nil, fmt.Errorf("compile policy: %w", err)
 	}
 	i.policy.Observe(outside.Metrics.RecordPolicyEvaluation)
-	if i.allowlist, err = allowedOperations(c); err != nil {
-		return nil, err
-	}
+	i.allowlist = allowedOperations(c)
 	keys, err := signingKeys(c.Settings)
 	if err != nil {
 		return nil, err

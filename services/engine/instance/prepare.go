@@ -6,6 +6,7 @@ import (
 
 	"tenantry/api/session"
 	"tenantry/policy/access"
+	"tenantry/policy/allowlist"
 	"tenantry/policy/authz"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/operation"
@@ -30,6 +31,8 @@ type prepared struct {
 	operation *operation.Operation
 	schema    *schema.Schema
 	role      *access.Role
+	listed    allowlist.Verdict
+	seen      *allowlist.Seen // nil: it is not noted
 
 	mu       sync.RWMutex
 	programs map[string]*program
@@ -68,7 +71,7 @@ func keyOf(s session.Session, r Request) operationKey {
 }
 
 // prepare parses and validates the operation, or finds it done.
-func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
+func (i *Instance) prepare(s session.Session, r Request, listed allowlist.Verdict) (*prepared, error) {
 	key := keyOf(s, r)
 	if p, ok := i.prepared.GetIfPresent(key); ok {
 		return p, nil
@@ -80,7 +83,8 @@ func (i *Instance) prepare(s session.Session, r Request) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{key: key, operation: op, schema: view, role: role, programs: map[string]*program{}}
+	p := &prepared{key: key, operation: op, schema: view, role: role, listed: listed, programs: map[string]*program{}}
+	p.seen = i.note(s, p)
 	i.prepared.Set(key, p)
 	return p, nil
 }

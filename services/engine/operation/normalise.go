@@ -18,6 +18,11 @@ func hash(text string) string {
 // documents share. The order of fields is kept: it decides the order of the answer.
 func normalise(doc *ast.QueryDocument) string {
 	var p printer
+	p.document(doc)
+	return p.String()
+}
+
+func (p *printer) document(doc *ast.QueryDocument) {
 	op := doc.Operations[0]
 	p.word(string(op.Operation))
 	p.word(op.Name)
@@ -47,13 +52,16 @@ func normalise(doc *ast.QueryDocument) string {
 		p.directives(f.Directives)
 		p.selections(f.SelectionSet)
 	}
-	return p.String()
 }
 
 // printer writes GraphQL with a space only where two words would run together.
 type printer struct {
 	strings.Builder
 	inWord bool
+	loose  bool // arguments in order, ? for values
+	// blank prints other values in place of the client's; blanked tells that there
+	// were some.
+	blank, blanked bool
 }
 
 func (p *printer) word(s string) {
@@ -115,6 +123,9 @@ func (p *printer) arguments(args ast.ArgumentList) {
 	if len(args) == 0 {
 		return
 	}
+	if p.loose {
+		args = sortedArguments(args)
+	}
 	p.token("(")
 	for _, a := range args {
 		p.word(a.Name)
@@ -139,6 +150,13 @@ func (p *printer) directives(list ast.DirectiveList) {
 }
 
 func (p *printer) value(v *ast.Value) {
+	switch {
+	case p.loose:
+		p.looseValue(v)
+		return
+	case p.blank && p.blankValue(v):
+		return
+	}
 	switch v.Kind {
 	case ast.ListValue:
 		p.token("[")
