@@ -110,9 +110,10 @@ func (i *Instance) checkAllowlist(s session.Session, r Request, trail *Trail) er
 	return i.checkListed(s, shape, trail)
 }
 
-// note remembers an operation that is not listed, without its values.
+// note remembers an operation that is not listed, without its values. What is only
+// explained is no traffic.
 func (i *Instance) note(s session.Session, p *prepared) *allowlist.Seen {
-	if i.outside.Traffic == nil || s.IsAdmin() || p.listed == allowlist.Listed {
+	if i.outside.Traffic == nil || s.IsAdmin() || p.listed == allowlist.Listed || p.listed == allowlist.NotChecked {
 		return nil
 	}
 	text, values := p.operation.WithoutValues()

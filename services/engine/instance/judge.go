@@ -68,7 +68,7 @@ func (i *Instance) judge(ctx context.Context, s session.Session, r Request) Judg
 		j.Stage, j.Err = stage, errcode.From(err)
 		return j
 	}
-	p, err := i.prepare(s, r)
+	p, err := i.prepare(s, r, allowlist.NotChecked)
 	if err != nil {
 		return refused(StageOperation, err)
 	}
@@ -98,11 +98,11 @@ func (i *Instance) listed(s session.Session, r Request) error {
 	if s.IsAdmin() || !i.allowlist.Active() {
 		return nil
 	}
-	hash, err := operation.HashOperation(r.Query, r.OperationName)
+	shape, err := operation.ShapeOf(r.Query, r.OperationName, allowlist.Match(i.Settings.AllowlistMatch))
 	if err != nil {
 		return err
 	}
-	_, err = i.allowlist.Check(s.Role, allowlist.Shape{Hash: hash, Name: r.OperationName})
+	_, err = i.allowlist.Check(s.Role, shape)
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 
 	"tenantry/api/errcode"
+	"tenantry/policy/allowlist"
 	"tenantry/services/engine/schema"
 )
 
@@ -95,22 +96,9 @@ func (op *Operation) Introspects() bool { return op.introspects }
 
 // HashText is the hash of a text with exactly one operation, as Prepare would
 // give it; it needs no schema. The error is a *errcode.Error.
-func HashText(query string) (string, error) { return HashOperation(query, "") }
-
-// HashOperation is HashText for a document that may hold several operations.
-func HashOperation(query, operationName string) (string, error) {
-	doc, err := parse(query)
-	if err != nil {
-		return "", err
-	}
-	def, err := pick(doc, operationName)
-	if err != nil {
-		return "", err
-	}
-	if doc, err = extract(doc, def); err != nil {
-		return "", err
-	}
-	return hash(normalise(doc)), nil
+func HashText(query string) (string, error) {
+	shape, err := ShapeOf(query, "", allowlist.Exact)
+	return shape.Hash, err
 }
 
 // parse bounds and parses a document, and counts what L-10 limits.
