@@ -31,6 +31,24 @@ func (s *service) registerAccess() {
 		summary: "What becomes of an operation of a session, and why; nothing of it runs"}, s.accessExplain)
 	register(s, endpoint{id: "compareAccess", method: http.MethodPost, path: root + "/access:diff", class: authz.ClassRead, tag: tag,
 		summary: "Who may do more, less or otherwise at one revision of the metadata than at another"}, s.accessDiff)
+	register(s, endpoint{id: "listAccessFindings", method: http.MethodGet, path: root + "/access/findings", class: authz.ClassRead, tag: tag,
+		summary: "Permissions that may let through more than was meant"}, s.accessFindings)
+}
+
+type findingsOutput struct {
+	Body struct {
+		Findings []accessview.Finding `json:"findings" nullable:"false"`
+	}
+}
+
+func (s *service) accessFindings(ctx context.Context, c *call, _ *ProjectPath) (*findingsOutput, error) {
+	p, err := s.Revisions.Access(ctx, c.project.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &findingsOutput{}
+	out.Body.Findings = p.Findings()
+	return out, nil
 }
 
 type accessRolesOutput struct {

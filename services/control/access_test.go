@@ -162,3 +162,28 @@ user default.public.product select unclear [name] filter: id eq session(x-hasura
 	}
 	s.want(422, owner, "POST", project+"/access:diff", `{"from":99}`)
 }
+
+func TestRiskyPermissionsAreFound(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	tenantSQL(t, s, project, `CREATE TABLE note (id int PRIMARY KEY, user_id int, api_token text)`)
+	s.want(200, owner, "POST", project+"/tables:track", `{"tables":[{"schema":"public","name":"note"}]}`)
+	s.want(200, owner, "PUT", project+"/auth", `{"unauthorized_role":"guest"}`)
+	s.want(200, owner, "PUT", project+"/tables/public.note", `{
+	 "select_permissions":[{"role":"user","permission":{"columns":"*","filter":{},"allow_aggregations":true}},
+	  {"role":"critic","permission":{"columns":["id"],"filter":{"user_id":{"_eq":"x-hasura-user-id"}}}}],
+	 "insert_permissions":[{"role":"guest","permission":{"columns":["id","user_id"],"check":{}}}],
+	 "update_permissions":[{"role":"user","permission":{"columns":["id"],"filter":{}}}],
+	 "delete_permissions":[{"role":"user","permission":{"filter":{}}}]}`)
+	a := s.want(200, owner, "GET", project+"/access/findings", "")
+	for _, want := range []string{"select-all-owners user select", "secret-column user select", "aggregate-without-limit user select", "public-mutation guest insert",
+		"owner-column-unchecked guest insert", "update-all-rows user update", "delete-all-rows user delete", "inherited-role-widens chief inherited_roles"} {
+		part := strings.Fields(want)
+		if !strings.Contains(a.text, `"rule":"`+part[0]+`"`) || !strings.Contains(a.text, `"role":"`+part[1]+`"`) || !strings.Contains(a.text, part[2]) {
+			t.Errorf("%s is not found: %s", want, a.text)
+		}
+	}
+	if strings.Contains(a.text, "default.public.product") && strings.Contains(a.text, `"object":"default.public.product","path":"$.sources[0].tables`) {
+		t.Errorf("what is narrow is found as well: %s", a.text)
+	}
+}

@@ -193,6 +193,7 @@ var trials = map[string]trial{
 	}},
 
 	"listAccessRoles":    {},
+	"listAccessFindings": {},
 	"getRoleAccess":      {unknown: http.StatusOK},
 	"getTableAccess":     {},
 	"getActionAccess":    {},
