@@ -57,6 +57,8 @@ const (
 
 // The codes that are Tenantry's own.
 const (
+	CostLimitExceeded      Code = "cost-limit-exceeded"
+	DocumentLimitExceeded  Code = "document-limit-exceeded"
 	ActionTimeout          Code = "action-timeout"
 	ActionUnreachable      Code = "action-unreachable"
 	ActionCircuitOpen      Code = "action-circuit-open"

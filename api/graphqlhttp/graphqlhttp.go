@@ -36,8 +36,21 @@ type Response struct {
 	// Err is the refusal that the body tells of, nil for success. Status rules
 	// and the audit use it.
 	Err *errcode.Error
+	// Extensions is a JSON object for the member of that name, nil for none; Body
+	// does not have it.
+	Extensions []byte
 	// Headers are added to the answer (Set-Cookie of an action's handler).
 	Headers []Header
+}
+
+// Document is Body with the extensions.
+func (r Response) Document() []byte {
+	if r.Extensions == nil {
+		return r.Body
+	}
+	out := make([]byte, 0, len(r.Body)+len(r.Extensions)+len(`,"extensions":`))
+	out = append(append(out, r.Body[:len(r.Body)-1]...), `,"extensions":`...)
+	return append(append(out, r.Extensions...), '}')
 }
 
 // Header is one header of an answer; a name may occur more than once.

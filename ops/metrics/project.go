@@ -124,6 +124,11 @@ func (p *Project) RecordAuthFailure(what string) {
 	p.each(func(s *series) { s.authFailures.of(what).Inc() })
 }
 
+// RecordQuotaRefusal counts an operation that the tenant's plan does not allow.
+func (p *Project) RecordQuotaRefusal() {
+	p.each(func(s *series) { s.quota.Inc() })
+}
+
 // RecordLimitViolation counts an operation beyond one of the tenant's limits, by
 // the code of the error ("depth-limit-exceeded"); refused is false when the limits
 // are on trial.
@@ -234,6 +239,7 @@ type series struct {
 	rateLimit       *counters[string]
 	authFailures    *counters[string]
 	limits          *counters[limitLabels]
+	quota           prometheus.Counter
 	sql             *counters[sqlLabels]
 	sqlSeconds      prometheus.Histogram
 	sockets         prometheus.Gauge
@@ -280,6 +286,7 @@ func newSeries(maxRoles int) *series {
 	s.allowlist = newCounters("tenantry_allowlist_refusals_total", "Operations refused because they are not in the allow-list.", []string{"role"}, one)
 	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
 	s.authFailures = newCounters("tenantry_auth_failures_total", "Requests that were not authenticated, by what failed.", []string{"credential"}, one)
+	s.quota = prometheus.NewCounter(prometheus.CounterOpts{Name: "tenantry_quota_refusals_total", Help: "Operations that the tenant's plan does not allow."})
 	s.limits = newCounters("tenantry_limit_violations_total", "Operations beyond a limit of the tenant, by the error's code, role and mode of the limits.",
 		[]string{"code", "role", "mode"}, func(l limitLabels) []string { return []string{l.code, l.role, l.mode} })
 	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's databases, by source and result.",
@@ -296,7 +303,7 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
-		s.policy.vec, s.shadow.vec, s.evaluations, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.authFailures.vec,
+		s.policy.vec, s.shadow.vec, s.evaluations, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.quota, s.authFailures.vec,
 		s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}

@@ -20,6 +20,8 @@ import (
 type Measure struct {
 	Depth int // nested selection sets below the operation
 	Nodes int // fields that have a selection set
+	// Of the document.
+	Tokens, Aliases, RootFields, Directives int
 }
 
 // Check compares a measured operation with the limits of the session's role.
@@ -33,6 +35,45 @@ func Check(cfg *metadata.APILimits, s session.Session, m Measure) error {
 	}
 	if limit, ok := of(cfg.NodeLimit, s); ok && m.Nodes > limit {
 		return errcode.New(errcode.NodeLimitExceeded, "node limit exceeded: the limit is %d, the operation has %d nodes", limit, m.Nodes)
+	}
+	for _, part := range [...]struct {
+		limit  *metadata.IntLimit
+		actual int
+		what   string
+	}{
+		{cfg.TokenLimit, m.Tokens, "tokens"}, {cfg.AliasLimit, m.Aliases, "aliases"},
+		{cfg.RootFieldLimit, m.RootFields, "root fields"}, {cfg.DirectiveLimit, m.Directives, "directives"},
+	} {
+		if limit, ok := of(part.limit, s); ok && part.actual > limit {
+			return errcode.New(errcode.DocumentLimitExceeded, "document limit exceeded: the limit is %d %s, the document has %d", limit, part.what, part.actual)
+		}
+	}
+	return nil
+}
+
+// Cost is the limit of what an operation may cost; false when there is none.
+func Cost(cfg *metadata.APILimits, s session.Session) (limit int, ok bool) {
+	if exempt(cfg, s) {
+		return 0, false
+	}
+	return of(cfg.CostLimit, s)
+}
+
+// CheckCost compares the objects that an operation may touch with the limit.
+func CheckCost(limit, cost int) error {
+	if cost <= limit {
+		return nil
+	}
+	return errcode.New(errcode.CostLimitExceeded, "cost limit exceeded: the limit is %d objects, the operation may touch %d; set lower limits on its lists", limit, cost)
+}
+
+// CheckBody compares the size of a request's body with the limit.
+func CheckBody(cfg *metadata.APILimits, s session.Session, bytes int) error {
+	if exempt(cfg, s) {
+		return nil
+	}
+	if limit, ok := of(cfg.BodyLimit, s); ok && bytes > limit {
+		return errcode.New(errcode.DocumentLimitExceeded, "document limit exceeded: the limit is %d bytes, the body has %d", limit, bytes)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
-		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID), Traffic: r.trafficOf(state.Project.ID),
+		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID), Quota: r.quota(state.Tenant), Traffic: r.trafficOf(state.Project.ID),
 		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
 		Outdated: outdated,
 	})
@@ -115,6 +115,35 @@ func (r *Registry) used(auth session.Auth, id string) {
 		return
 	}
 	r.deps.Store.TouchKeys(id)
+}
+
+// quota holds a tenant to its plan; all its projects share what it counts.
+func (r *Registry) quota(t tenants.Tenant) *limits.Quota {
+	plan, ok := r.deps.Plans[t.Plan]
+	if !ok {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u, ok := r.usages[t.ID]
+	if !ok {
+		u = &limits.Usage{}
+		r.usages[t.ID] = u
+	}
+	return limits.NewQuota(plan, u, r.deps.SharedLimits, t.ID)
+}
+
+// dropUsage forgets what a tenant uses when no project of it is live any more.
+func (r *Registry) dropUsage(of *Generation) {
+	if of == nil {
+		return
+	}
+	for _, e := range r.entries {
+		if g := e.Current(); g != nil && g.Tenant.ID == of.Tenant.ID {
+			return
+		}
+	}
+	delete(r.usages, of.Tenant.ID)
 }
 
 func (r *Registry) sources(g *Generation, doc *metadata.Document) (map[string]*source.Source, error) {

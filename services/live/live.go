@@ -49,6 +49,9 @@ type Deps struct {
 	// Outdated hears of a project whose databases are not as their catalogs say,
 	// which must not wait; may be nil.
 	Outdated func(projectID string)
+	// Plans are what the operator grants, by name of the plan; tenants of others are
+	// not bound.
+	Plans map[string]limits.Plan
 	// Idle is how long an unused project stays in memory; 0 means 15 minutes.
 	Idle time.Duration
 }
@@ -64,6 +67,8 @@ type Registry struct {
 	// limiters outlive generations, so that a change of configuration does not
 	// open a new rate window.
 	limiters map[string]*limits.Limiter
+	// usages are what tenants use, by tenant; they too outlive generations.
+	usages map[string]*limits.Usage
 	// failures outlive them too, so that it does not forget who guesses.
 	failures map[string]*authn.Failures
 	traffic  map[string]*allowlist.Traffic
@@ -74,7 +79,7 @@ func New(d Deps) *Registry {
 	if d.Idle == 0 {
 		d.Idle = 15 * time.Minute
 	}
-	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, failures: map[string]*authn.Failures{}, traffic: map[string]*allowlist.Traffic{}}
+	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, usages: map[string]*limits.Usage{}, failures: map[string]*authn.Failures{}, traffic: map[string]*allowlist.Traffic{}}
 }
 
 // Entry is one live project.
@@ -251,6 +256,9 @@ func (r *Registry) drop(projectID string) {
 		if id == projectID {
 			delete(r.ids, slug)
 		}
+	}
+	if e != nil {
+		r.dropUsage(e.Current())
 	}
 	r.mu.Unlock()
 	if e == nil {

@@ -93,7 +93,7 @@ func (r *router) data(c *fiber.Ctx, ctx context.Context, x exchange, s session.S
 	if e != nil && last.Err == nil { // it did not get as far as an instance
 		r.record(x, s, instance.Refusal(s, e))
 	}
-	refused := e != nil && e.Code == errcode.RateLimitExceeded
+	refused := refusedForNow(e)
 	rateHeaders(c, last.Rate, refused)
 	if e == nil {
 		return sendJSON(c, graphqlhttp.MediaJSON, answer)

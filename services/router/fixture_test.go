@@ -22,6 +22,7 @@ import (
 	"tenantry/ops/audit"
 	"tenantry/ops/metrics"
 	"tenantry/ops/postgres/pgtest"
+	"tenantry/policy/limits"
 	"tenantry/services/engine/metadataapi"
 	"tenantry/services/engine/source"
 	"tenantry/services/live"
@@ -66,9 +67,12 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
+// plans are those of the operator; the tenant begins with none of them.
+var plans = map[string]limits.Plan{"tight": {Requests: 2, Sockets: 1}}
+
 // start makes a project with a table of notes, which users see by their id, and
 // two slow views.
-func start(t testing.TB, limits socket.Limits, edits ...func(*settings.Settings)) *server {
+func start(t testing.TB, bounds socket.Limits, edits ...func(*settings.Settings)) *server {
 	t.Helper()
 	ctx := context.Background()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -76,13 +80,14 @@ func start(t testing.TB, limits socket.Limits, edits ...func(*settings.Settings)
 	if err := store.Migrate(ctx, control); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, hub: socket.NewHub(limits), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
+	s := &server{t: t, hub: socket.NewHub(bounds), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
 	keyring := must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)
 	s.store = must(store.Open(ctx, control, keyring))(t)
 	recorder := audit.NewRecorder(s.store, audit.Options{Interval: 10 * time.Millisecond, Logger: logger})
 	pools := source.NewPools((&net.Dialer{}).DialContext)
 	s.registry = live.New(live.Deps{
 		Store: s.store, Pools: pools, Client: http.DefaultClient, Metrics: s.counts, Recorder: recorder, Logger: logger, AuditSample: 1,
+		Plans: plans,
 	})
 	s.revisions = &revision.Service{Store: s.store, Live: s.registry, Pools: pools, Logger: logger}
 	s.another = func() *live.Registry {

@@ -77,6 +77,9 @@ func (r *router) serve(ctx context.Context, x exchange) answers {
 	if err != nil {
 		return r.refusal(x, session.Session{IP: x.ip}, errcode.From(err))
 	}
+	if e := x.generation.Instance.CheckBody(s, len(x.body)); e != nil {
+		return r.refusal(x, s, e)
+	}
 	requests, batch, err := x.decode()
 	if err != nil {
 		return r.refusal(x, s, errcode.From(err))

@@ -38,20 +38,20 @@ func (r *router) present(c *fiber.Ctx, x exchange, a answers) error {
 	if x.statuses {
 		c.Status(graphqlStatus(one.Err))
 	}
-	return sendJSON(c, media, one.Body)
+	return sendJSON(c, media, one.Document())
 }
 
 func joinBatch(responses []graphqlhttp.Response) []byte {
 	size := 2
 	for _, one := range responses {
-		size += len(one.Body) + 1
+		size += len(one.Body) + len(one.Extensions) + 16
 	}
 	out := append(make([]byte, 0, size), '[')
 	for i, one := range responses {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(out, one.Body...)
+		out = append(out, one.Document()...)
 	}
 	return append(out, ']')
 }
@@ -69,9 +69,14 @@ func rateHeaders(c *fiber.Ctx, d limits.Decision, refused bool) {
 	}
 }
 
+// refusedForNow reports whether a later request may pass.
+func refusedForNow(e *errcode.Error) bool {
+	return e != nil && (e.Code == errcode.RateLimitExceeded || e.Code == errcode.QuotaExceeded)
+}
+
 func (a answers) rateRefused() bool {
 	for _, one := range a.responses {
-		if one.Err != nil && one.Err.Code == errcode.RateLimitExceeded {
+		if refusedForNow(one.Err) {
 			return true
 		}
 	}

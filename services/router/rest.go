@@ -65,6 +65,9 @@ func (r *router) callEndpoint(ctx context.Context, in call) (graphqlhttp.Respons
 	if err != nil {
 		return refuse(s, err)
 	}
+	if e := g.Instance.CheckBody(s, len(in.input.Body)+len(in.input.Form)); e != nil {
+		return refuse(s, e)
+	}
 	in.input.Path = values
 	variables, err := endpoint.Variables(in.input)
 	if err != nil {
@@ -99,7 +102,7 @@ func segments(path string) ([]string, error) {
 // is told so.
 func presentREST(c *fiber.Ctx, in call, response graphqlhttp.Response, rate limits.Decision) error {
 	e := response.Err
-	rateHeaders(c, rate, e != nil && e.Code == errcode.RateLimitExceeded)
+	rateHeaders(c, rate, refusedForNow(e))
 	if e != nil {
 		if e.Code == errcode.MethodNotAllowed {
 			c.Set(fiber.HeaderAllow, strings.TrimPrefix(e.Message, "Allowed methods: "))

@@ -54,7 +54,7 @@ func (r *router) socketOr(next fiber.Handler, path socketPath) fiber.Handler {
 		}
 		offered, _ := sent.Lookup("sec-websocket-protocol")
 		c.Locals(socketKey, &upgraded{
-			router: r, project: g.Project, socketPath: path, modern: socket.Modern(offered),
+			router: r, project: g.Project, sockets: g.Instance.SocketsAllowed(), socketPath: path, modern: socket.Modern(offered),
 			exchange: exchange{generation: g, headers: sent.withoutHandshake(cookies), ip: r.ClientIP(c), id: requestID(c), relay: path.relay, originChecked: true},
 		})
 		c.Locals(generationKey, nil) // the connection keeps these values as long as it is open
@@ -77,7 +77,7 @@ func (r *router) serveSocket(c *websocket.Conn) {
 		return
 	}
 	r.Sockets.Serve(r.Base, socket.Opening{
-		Conn: c.Conn, Project: u.project.ID, Modern: u.modern, Edge: u, Metrics: r.Metrics.ForProject(u.project.Slug), Panicked: r.panicked,
+		Conn: c.Conn, Project: u.project.ID, Tenant: u.project.TenantID, TenantSockets: u.sockets, Modern: u.modern, Edge: u, Metrics: r.Metrics.ForProject(u.project.Slug), Panicked: r.panicked,
 	})
 }
 
@@ -90,6 +90,7 @@ type upgraded struct {
 	socketPath
 	router  *router
 	project tenants.Project
+	sockets int // that the tenant may have
 	modern  bool
 	// exchange holds the headers of the upgrade. It has no generation once the
 	// client was let in: a socket must not keep an old one in memory.
@@ -218,10 +219,15 @@ func (c *client) Run(ctx context.Context, o socket.Operation, send func([]byte))
 		refusal := c.refusal(e, x.showsInternal(c.session))
 		return &refusal
 	}
+	if e := x.generation.Instance.CheckBody(c.session, len(o.Payload)); e != nil {
+		c.router.record(x, c.session, instance.Refusal(c.session, e))
+		refusal := c.refusal(e, x.showsInternal(c.session))
+		return &refusal
+	}
 	response, trail := c.router.execute(ctx, x, c.session, requests[0])
 	switch {
 	case response.Err == nil:
-		send(response.Body)
+		send(response.Document())
 	case trail.Executed:
 		send(c.failure(x, response))
 	default:

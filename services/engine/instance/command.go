@@ -42,6 +42,10 @@ func (i *Instance) ExecuteCommand(ctx context.Context, s session.Session, c Comm
 }
 
 func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Command, trail *Trail) ([]byte, error) {
+	if err := i.enter(ctx, trail); err != nil {
+		return nil, err
+	}
+	defer i.outside.Quota.Leave()
 	if err := i.checkRate(ctx, s, trail); err != nil {
 		return nil, err
 	}
@@ -65,6 +69,9 @@ func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Comm
 	program := executor.Compile(planned.Plan)
 	trail.program(program)
 	if err := i.limited(s, trail, limits.Check(i.Document.APILimits, s, limits.Measure{Depth: planned.Depth, Nodes: planned.Nodes})); err != nil {
+		return nil, err
+	}
+	if err := i.checkCost(s, planned.Plan, planned.Variables, trail); err != nil {
 		return nil, err
 	}
 	about := authz.Operation{Type: trail.Type}

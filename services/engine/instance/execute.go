@@ -36,11 +36,15 @@ func (i *Instance) Execute(ctx context.Context, s session.Session, r Request) (g
 	if err != nil {
 		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err}, trail
 	}
-	return graphqlhttp.Response{Body: result.Body, Headers: result.Headers}, trail
+	return graphqlhttp.Response{Body: result.Body, Headers: result.Headers, Extensions: trail.extensions()}, trail
 }
 
 func (i *Instance) execute(ctx context.Context, s session.Session, r Request, trail *Trail) (executor.Result, error) {
 	var none executor.Result
+	if err := i.enter(ctx, trail); err != nil {
+		return none, err
+	}
+	defer i.outside.Quota.Leave()
 	if err := i.checkRate(ctx, s, trail); err != nil {
 		return none, err
 	}
@@ -59,7 +63,7 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if r.ReadOnly && string(p.operation.Type) != "query" {
 		return none, errcode.New(errcode.MethodNotAllowed, "only queries may be sent by GET").At("$")
 	}
-	if err := i.limited(s, trail, limits.Check(i.Document.APILimits, s, limits.Measure(p.operation.Measure))); err != nil {
+	if err := i.limited(s, trail, limits.Check(i.Document.APILimits, s, i.measure(p))); err != nil {
 		return none, err
 	}
 	vars, err := p.operation.Coerce(r.Variables)
@@ -71,6 +75,9 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 		return none, err
 	}
 	trail.program(program.Program)
+	if err := i.checkCost(s, program.Plan, vars, trail); err != nil {
+		return none, err
+	}
 	if err := i.checkOperationRate(ctx, s, p, program, trail); err != nil {
 		return none, err
 	}

@@ -53,6 +53,7 @@ type Outside struct {
 	Client   *http.Client // guarded
 	Limiter  *limits.Limiter
 	Traffic  *allowlist.Traffic // nil: operations are not noted
+	Quota    *limits.Quota      // of the tenant; nil: none
 	Metrics  *metrics.Project
 	Recorder *audit.Recorder
 	// Runs keeps the runs of asynchronous actions; nil refuses them.

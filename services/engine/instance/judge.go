@@ -73,7 +73,8 @@ func (i *Instance) judge(ctx context.Context, s session.Session, r Request) Judg
 		return refused(StageOperation, err)
 	}
 	j.Type = string(p.operation.Type)
-	if err := limits.Check(i.Document.APILimits, s, limits.Measure(p.operation.Measure)); err != nil {
+	onTrial := limits.OnTrial(i.Document.APILimits)
+	if err := limits.Check(i.Document.APILimits, s, i.measure(p)); err != nil && !onTrial {
 		return refused(StageLimits, err)
 	}
 	if j.vars, err = p.operation.Coerce(r.Variables); err != nil {
@@ -81,6 +82,11 @@ func (i *Instance) judge(ctx context.Context, s session.Session, r Request) Judg
 	}
 	if j.program, err = i.program(p, j.vars); err != nil {
 		return refused(StagePlan, err)
+	}
+	if limit, ok := limits.Cost(i.Document.APILimits, s); ok && !onTrial {
+		if err := limits.CheckCost(limit, j.program.Plan.Cost(j.vars)); err != nil {
+			return refused(StageLimits, err)
+		}
 	}
 	j.Tables, j.Statements = i.tablesIn(j.program.Plan), j.program.Statements()
 	j.Harmless = j.Type == "query" && !j.program.Actions && !i.callsVolatile(j.program.Plan)

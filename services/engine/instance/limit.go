@@ -2,11 +2,13 @@ package instance
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
 	"tenantry/policy/limits"
+	"tenantry/services/engine/plan"
 )
 
 // limited is what becomes of an operation that may be beyond a limit of the
@@ -23,6 +25,35 @@ func (i *Instance) limited(s session.Session, trail *Trail, err error) error {
 	}
 	trail.Exceeded = append(trail.Exceeded, code)
 	return nil
+}
+
+// measure is the size of an operation as limits see it.
+func (i *Instance) measure(p *prepared) limits.Measure {
+	m, size := p.operation.Measure, p.operation.Size
+	return limits.Measure{Depth: m.Depth, Nodes: m.Nodes, Tokens: p.tokens, Aliases: size.Aliases, RootFields: size.RootFields, Directives: size.Directives}
+}
+
+// checkCost counts the objects that an operation may touch where they are limited.
+func (i *Instance) checkCost(s session.Session, p *plan.Plan, variables map[string]any, trail *Trail) error {
+	limit, ok := limits.Cost(i.Document.APILimits, s)
+	if !ok {
+		return nil
+	}
+	trail.Cost, trail.CostLimit = p.Cost(variables), limit
+	return i.limited(s, trail, limits.CheckCost(limit, trail.Cost))
+}
+
+// extensions tell the client what its operation cost, where that is limited.
+func (t *Trail) extensions() []byte {
+	if t.Cost == 0 {
+		return nil
+	}
+	return fmt.Appendf(nil, `{"cost":{"requested":%d,"limit":%d}}`, t.Cost, t.CostLimit)
+}
+
+// CheckBody refuses a request whose body is larger than the role's limit.
+func (i *Instance) CheckBody(s session.Session, bytes int) *errcode.Error {
+	return i.refused(s, limits.CheckBody(i.Document.APILimits, s, bytes))
 }
 
 func (i *Instance) violated(s session.Session, code errcode.Code) {
@@ -46,8 +77,34 @@ func (i *Instance) checkRate(ctx context.Context, s session.Session, trail *Trai
 	return i.rateLimited(s, trail, err)
 }
 
-// checkOperationRate counts against the rules that single operations have.
+// enter counts an operation against the tenant's plan, for whoever it runs.
+func (i *Instance) enter(ctx context.Context, trail *Trail) error {
+	decision, err := i.outside.Quota.Enter(ctx, time.Now())
+	return i.overQuota(trail, decision, err)
+}
+
+// overQuota tells of a quota that refuses.
+func (i *Instance) overQuota(trail *Trail, d limits.Decision, err error) error {
+	if err != nil {
+		trail.Rate = d
+		i.outside.Metrics.RecordQuotaRefusal()
+	}
+	return err
+}
+
+// SocketsAllowed is how many sockets the tenant's projects may have on this node
+// together; 0 is any number.
+func (i *Instance) SocketsAllowed() int { return i.outside.Quota.SocketsAllowed() }
+
+// checkOperationRate counts against the rules that single operations have, and
+// calls of actions against the plan.
 func (i *Instance) checkOperationRate(ctx context.Context, s session.Session, p *prepared, program *program, trail *Trail) error {
+	if calls := len(program.actions); calls > 0 {
+		decision, err := i.outside.Quota.AllowActions(ctx, time.Now(), calls)
+		if err = i.overQuota(trail, decision, err); err != nil {
+			return err
+		}
+	}
 	decision, err := i.outside.Limiter.AllowOperation(ctx, time.Now(), i.Document.APILimits, s, limits.Operation{
 		Name: p.operation.Name, Hash: p.operation.Hash, Actions: program.actions,
 	})

@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -70,5 +71,58 @@ func TestAnOperationWithARuleOfItsOwnIsCountedTwice(t *testing.T) {
 		if refused := trail.Err != nil; refused != step.refused || trail.Rate.Remaining != step.remaining {
 			t.Errorf("step %d: %s %+v", i, body, trail.Rate)
 		}
+	}
+}
+
+func TestACostCountsListsAsOftenAsTheirLimitsAllow(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.Document.APILimits = &metadata.APILimits{CostLimit: every(1_000_000)}
+	for query, want := range map[string]int{
+		`{ authors_by_pk(id: 1) { id } }`:    1,
+		`{ authors { id } }`:                 1000,
+		`{ authors(limit: 10) { id name } }`: 10,
+		// The role sees two articles at most.
+		`{ authors(limit: 10) { articles(limit: 1) { id } } }`:                        20,
+		`{ authors(limit: 10) { articles(limit: 5) { id } } }`:                        30,
+		`{ authors(limit: 10) { articles(limit: 5) { author { id } } boss { id } } }`: 60,
+		`query ($n: Int = 7) { authors(limit: $n) { articles { id } } }`:              21,
+		`{ a: authors(limit: 2) { id } b: authors(limit: 3) { id } }`:                 5,
+		`{ __typename }`: 0,
+	} {
+		r, trail := p.Execute(t.Context(), as("reader", nil), instance.Request{Request: graphqlhttp.Request{Query: query}})
+		if trail.Err != nil || trail.Cost != want || want > 0 && string(r.Extensions) != fmt.Sprintf(`{"cost":{"requested":%d,"limit":1000000}}`, want) {
+			t.Errorf("%s: %d, expected %d; %s %v", query, trail.Cost, want, r.Extensions, trail.Err)
+		}
+	}
+	p.Document.APILimits.CostLimit = every(29)
+	body, _ := p.tried(t, "reader", "", `{ authors(limit: 10) { articles(limit: 5) { id } } }`)
+	if !strings.Contains(body, "cost limit exceeded: the limit is 29 objects, the operation may touch 30") || !strings.Contains(body, `"cost-limit-exceeded"`) {
+		t.Error(body)
+	}
+}
+
+func TestADocumentIsHeldToTheLimitsOfTheProject(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.Document.APILimits = &metadata.APILimits{TokenLimit: every(21), AliasLimit: every(2), RootFieldLimit: every(3), DirectiveLimit: every(1), BodyLimit: every(100)}
+	for query, want := range map[string]string{
+		`{ authors { id name } }`: "",
+		`{ authors(limit: 1, offset: 2, where: {id: {_eq: 3}}) { id name } }`:      "the limit is 21 tokens, the document has 26",
+		`{ a: authors { b: id c: id } }`:                                           "the limit is 2 aliases, the document has 3",
+		`{ __typename authors { id } a: __typename b: __typename }`:                "the limit is 3 root fields, the document has 4",
+		`{ authors { id @include(if: true) name @skip(if: true) } }`:               "the limit is 1 directives, the document has 2",
+		`query { authors { id } } # comments are no tokens # and so on and so on `: "",
+	} {
+		body, trail := p.tried(t, "reader", "", query)
+		if want == "" && trail.Err != nil || want != "" && (!strings.Contains(body, want) || !strings.Contains(body, `"document-limit-exceeded"`)) {
+			t.Errorf("%s: %s", query, body)
+		}
+	}
+	if e := p.CheckBody(as("reader", nil), 101); e == nil || e.Message != "document limit exceeded: the limit is 100 bytes, the body has 101" {
+		t.Errorf("%v", e)
+	}
+	if e := p.CheckBody(as("admin", nil), 101); e != nil {
+		t.Errorf("%v", e)
 	}
 }

@@ -29,6 +29,7 @@ type operationKey struct {
 type prepared struct {
 	key       operationKey
 	operation *operation.Operation
+	tokens    int // of the document; 0 where no limit asks
 	schema    *schema.Schema
 	role      *access.Role
 	listed    allowlist.Verdict
@@ -85,6 +86,9 @@ func (i *Instance) prepare(s session.Session, r Request, listed allowlist.Verdic
 	}
 	p := &prepared{key: key, operation: op, schema: view, role: role, listed: listed, programs: map[string]*program{}}
 	p.seen = i.note(s, p)
+	if l := i.Document.APILimits; l != nil && l.TokenLimit != nil {
+		p.tokens = operation.Tokens(r.Query)
+	}
 	i.prepared.Set(key, p)
 	return p, nil
 }

@@ -34,6 +34,8 @@ type Trail struct {
 	Rate      limits.Decision
 	Allowlist allowlist.Verdict
 	Decisions []Decision
+	// Cost of the operation and its limit; 0 where no limit asks.
+	Cost, CostLimit int
 	// Exceeded are the limits that would have refused the operation, were they not
 	// on trial.
 	Exceeded []errcode.Code
@@ -69,7 +71,7 @@ func (t *Trail) finish(err error) {
 // denials are the codes with which a request is refused rather than failed.
 var denials = map[errcode.Code]bool{
 	errcode.AccessDenied: true, errcode.PermissionDenied: true, errcode.PermissionError: true, errcode.PolicyTimeout: true,
-	errcode.RateLimitExceeded: true, errcode.DepthLimitExceeded: true, errcode.NodeLimitExceeded: true, errcode.BatchLimitExceeded: true,
+	errcode.RateLimitExceeded: true, errcode.DepthLimitExceeded: true, errcode.NodeLimitExceeded: true, errcode.CostLimitExceeded: true, errcode.DocumentLimitExceeded: true, errcode.BatchLimitExceeded: true,
 	errcode.InvalidJWT: true, errcode.InvalidHeaders: true, errcode.JWTInvalidClaims: true, errcode.JWTMissingRoleClaims: true,
 	errcode.QuotaExceeded: true, errcode.ProjectSuspended: true, errcode.BlockedEgress: true,
 }

@@ -23,7 +23,7 @@ type Declaration struct {
 
 // Declare reads a text with exactly one operation. The error is a *errcode.Error.
 func Declare(query string) (Declared, error) {
-	doc, err := parse(query)
+	doc, _, err := parse(query)
 	if err != nil {
 		return Declared{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/lexer"
 	"github.com/vektah/gqlparser/v2/parser"
 
 	"tenantry/api/errcode"
@@ -47,6 +48,7 @@ type Operation struct {
 	// Hash is SHA-256 of Text in hex; what an allow-list compares.
 	Hash    string
 	Measure Measure
+	Size    Size
 
 	introspects bool
 
@@ -66,9 +68,13 @@ type Measure struct {
 	Nodes int
 }
 
+// Size is that of a document; what fragments hold counts once. The root fields are
+// those of the operation.
+type Size struct{ RootFields, Aliases, Directives int }
+
 // Prepare reads a document and checks the operation that it picks.
 func Prepare(s *schema.Schema, query, operationName string) (*Operation, error) {
-	doc, err := parse(query)
+	doc, size, err := parse(query)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +82,7 @@ func Prepare(s *schema.Schema, query, operationName string) (*Operation, error) 
 	if err != nil {
 		return nil, err
 	}
-	op := &Operation{Def: def, Type: def.Operation, Name: def.Name, schema: s,
+	op := &Operation{Def: def, Size: size, Type: def.Operation, Name: def.Name, schema: s,
 		types: map[string]*ast.Definition{}, variables: map[string]*variable{}}
 	if op.Doc, err = extract(doc, def); err != nil {
 		return nil, err
@@ -94,6 +100,20 @@ func Prepare(s *schema.Schema, query, operationName string) (*Operation, error) 
 // Introspects reports whether a root field is __schema or __type.
 func (op *Operation) Introspects() bool { return op.introspects }
 
+// Tokens is the number of tokens of a text that parses.
+func Tokens(query string) int {
+	lex := lexer.New(&ast.Source{Input: query})
+	for n := 0; ; {
+		token, err := lex.ReadToken()
+		if err != nil || token.Kind == lexer.EOF {
+			return n
+		}
+		if token.Kind != lexer.Comment {
+			n++
+		}
+	}
+}
+
 // HashText is the hash of a text with exactly one operation, as Prepare would
 // give it; it needs no schema. The error is a *errcode.Error.
 func HashText(query string) (string, error) {
@@ -102,21 +122,23 @@ func HashText(query string) (string, error) {
 }
 
 // parse bounds and parses a document, and counts what L-10 limits.
-func parse(query string) (*ast.QueryDocument, error) {
+func parse(query string) (*ast.QueryDocument, Size, error) {
+	var none Size
 	if len(query) > MaxBytes {
-		return nil, invalid("$.query", "the query is longer than %d bytes", MaxBytes)
+		return nil, none, invalid("$.query", "the query is longer than %d bytes", MaxBytes)
 	}
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, MaxTokens)
 	if err != nil {
 		if strings.Contains(err.Error(), "exceeded token limit") {
-			return nil, invalid("$.query", "the query has more than %d tokens", MaxTokens)
+			return nil, none, invalid("$.query", "the query has more than %d tokens", MaxTokens)
 		}
-		return nil, invalid("$.query", "not a valid graphql query").WithInternal(syntax(err))
+		return nil, none, invalid("$.query", "not a valid graphql query").WithInternal(syntax(err))
 	}
 	if len(doc.Operations) == 0 {
-		return nil, invalid("$.query", "not a valid graphql query").WithInternal("the document has no operation")
+		return nil, none, invalid("$.query", "not a valid graphql query").WithInternal("the document has no operation")
 	}
-	return doc, count(doc)
+	size, err := count(doc)
+	return doc, size, err
 }
 
 func syntax(err error) string {
@@ -128,7 +150,7 @@ func syntax(err error) string {
 
 // count refuses documents with too many aliases or directives; all operations
 // and fragments of the document count.
-func count(doc *ast.QueryDocument) error {
+func count(doc *ast.QueryDocument) (Size, error) {
 	aliases, directives := 0, 0
 	var walk func(set ast.SelectionSet)
 	walk = func(set ast.SelectionSet) {
@@ -160,12 +182,12 @@ func count(doc *ast.QueryDocument) error {
 		walk(f.SelectionSet)
 	}
 	if aliases > MaxAliases {
-		return invalid("$.query", "the query has %d aliases, at most %d are allowed", aliases, MaxAliases)
+		return Size{}, invalid("$.query", "the query has %d aliases, at most %d are allowed", aliases, MaxAliases)
 	}
 	if directives > MaxDirectives {
-		return invalid("$.query", "the query has %d directives, at most %d are allowed", directives, MaxDirectives)
+		return Size{}, invalid("$.query", "the query has %d directives, at most %d are allowed", directives, MaxDirectives)
 	}
-	return nil
+	return Size{Aliases: aliases, Directives: directives}, nil
 }
 
 // pick chooses the operation.

@@ -11,7 +11,7 @@ import (
 // ShapeOf is what an allow-list compares of an operation, as far as a match needs
 // it. It needs no schema. The error is a *errcode.Error.
 func ShapeOf(query, operationName string, match allowlist.Match) (allowlist.Shape, error) {
-	doc, err := parse(query)
+	doc, _, err := parse(query)
 	if err != nil {
 		return allowlist.Shape{}, err
 	}

@@ -82,6 +82,7 @@ func (v *validation) operation() error {
 	if len(groups) > MaxRootFields {
 		return invalid("$.query", "the operation has %d root fields, at most %d are allowed", len(groups), MaxRootFields)
 	}
+	op.Size.RootFields = len(groups)
 	names := make([]string, len(groups))
 	for i, g := range groups {
 		names[i] = g.nodes[0].Name

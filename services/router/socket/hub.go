@@ -57,13 +57,14 @@ type Hub struct {
 	mu       sync.Mutex
 	sockets  map[*socket]bool
 	projects map[string]int // open sockets by project
+	tenants  map[string]int // sockets by tenant
 	draining bool
 	empty    chan struct{} // closed when a draining hub has no sockets left
 }
 
 // NewHub makes a hub without sockets.
 func NewHub(l Limits) *Hub {
-	return &Hub{limits: l.withDefaults(), sockets: map[*socket]bool{}, projects: map[string]int{}, empty: make(chan struct{})}
+	return &Hub{limits: l.withDefaults(), sockets: map[*socket]bool{}, projects: map[string]int{}, tenants: map[string]int{}, empty: make(chan struct{})}
 }
 
 // Opening is a connection that has just been upgraded.
@@ -71,6 +72,9 @@ type Opening struct {
 	Conn Conn
 	// Project is the id by which sockets are counted.
 	Project string
+	// Tenant may have TenantSockets on this node, of all its projects; 0 is any number.
+	Tenant        string
+	TenantSockets int
 	// Modern says that the client speaks graphql-transport-ws.
 	Modern  bool
 	Edge    Edge
@@ -100,11 +104,13 @@ func (h *Hub) add(s *socket) (closing, bool) {
 	switch {
 	case h.draining:
 		return closeRestart, false
-	case h.projects[s.Project] >= h.limits.PerProject || len(h.sockets) >= h.limits.Total:
+	case h.projects[s.Project] >= h.limits.PerProject || len(h.sockets) >= h.limits.Total,
+		s.TenantSockets > 0 && h.tenants[s.Tenant] >= s.TenantSockets:
 		return closeTooMany, false
 	}
 	h.sockets[s] = true
 	h.projects[s.Project]++
+	h.tenants[s.Tenant]++
 	return closing{}, true
 }
 
@@ -114,6 +120,9 @@ func (h *Hub) remove(s *socket) {
 	delete(h.sockets, s)
 	if h.projects[s.Project]--; h.projects[s.Project] == 0 {
 		delete(h.projects, s.Project)
+	}
+	if h.tenants[s.Tenant]--; h.tenants[s.Tenant] == 0 {
+		delete(h.tenants, s.Tenant)
 	}
 	if h.draining && len(h.sockets) == 0 {
 		close(h.empty)

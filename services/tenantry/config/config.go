@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tenantry/policy/limits"
 	"tenantry/tenants/vault"
 )
 
@@ -35,7 +36,8 @@ type Config struct {
 	ManagedURL        vault.Secret // cluster of managed databases; empty: none, or in dev the embedded one
 	ManagedExtensions []string     // created in every managed database
 
-	RedisURL vault.Secret // where nodes count rate limits together; empty: each alone
+	Plans    map[string]limits.Plan // what the operator grants to tenants, by plan; nil: no bounds
+	RedisURL vault.Secret           // where nodes count rate limits together; empty: each alone
 
 	OperatorKey vault.Secret // empty: in dev one is generated, in serve there is none
 	Signup      string       // SignupOpen or SignupOperator

@@ -16,6 +16,7 @@ import (
 	"tenantry/services/tenantry/config"
 
 	"tenantry/policy/egress"
+	"tenantry/policy/limits"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -110,6 +111,7 @@ egress-ports: [443, 5432]
 managed-extensions: ltree, postgis
 drain-timeout: 7s
 trusted-proxies: 10.1.2.3
+plans: [free requests=10 concurrent=4, pro actions=60 sockets=5]
 `)
 	c, err := config.Load(config.Dev, sources(t, []string{"--config", path, "--listen", ":100"},
 		"TENANTRY_LISTEN=:10", "TENANTRY_OPERATOR_LISTEN=:20", "TENANTRY_LOG_LEVEL="))
@@ -118,6 +120,9 @@ trusted-proxies: 10.1.2.3
 	}
 	if c.Listen != ":100" || c.OperatorListen != ":20" || c.LogLevel != "warn" || c.Demo || c.DrainTimeout != 7*time.Second {
 		t.Errorf("got %+v", c)
+	}
+	if len(c.Plans) != 2 || c.Plans["free"] != (limits.Plan{Requests: 10, Concurrent: 4}) || c.Plans["pro"] != (limits.Plan{Actions: 60, Sockets: 5}) {
+		t.Errorf("plans %+v", c.Plans)
 	}
 	want := append([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.7/32")}, egress.Loopback()...)
 	if !slices.Equal(c.EgressAllow, want) || !slices.Equal(c.EgressPorts, []uint16{443, 5432}) {
@@ -144,7 +149,7 @@ func TestEveryMistakeIsToldAtOnceByTheNameThatWasUsed(t *testing.T) {
 	_, err := config.Load(config.Serve, sources(t,
 		[]string{"--config=" + path, "--listen=nonsense", "--egress-allow=10.0.0.0/8,here,there", "--demo=maybe"},
 		"TENANTRY_LOGLEVEL=debug", "TENANTRY_DATABASE_URL=mysql://root:canary@db/x", "TENANTRY_DRAIN_TIMEOUT=-1s",
-		"TENANTRY_REDIS_URL=http://:canary@redis", "TENANTRY_MANAGED_EXTENSIONS=a;b", "TENANTRY_OPERATOR_KEY=two words canary",
+		"TENANTRY_PLANS=free requests=10, free requests=2, pro, big speed=3, small sockets=0", "TENANTRY_REDIS_URL=http://:canary@redis", "TENANTRY_MANAGED_EXTENSIONS=a;b", "TENANTRY_OPERATOR_KEY=two words canary",
 		"TENANTRY_TEST_ANYTHING=1", "TENANTRY_SERVICE_HOST=10.0.0.1", "TENANTRY_PORT_8080_TCP=tcp://10.0.0.1:8080"))
 	var mistakes config.Mistakes
 	if !errors.As(err, &mistakes) {
@@ -163,6 +168,9 @@ func TestEveryMistakeIsToldAtOnceByTheNameThatWasUsed(t *testing.T) {
 		"TENANTRY_DRAIN_TIMEOUT: expected a time",
 		"TENANTRY_MANAGED_EXTENSIONS: expected names",
 		"TENANTRY_OPERATOR_KEY: expected printable ASCII",
+		"TENANTRY_PLANS: expected each plan once, got free twice", "TENANTRY_PLANS: expected a plan such as free requests=10",
+		`TENANTRY_PLANS: expected requests, concurrent, actions or sockets in the plan big, got "speed=3"`,
+		`TENANTRY_PLANS: expected a number from 1 to 1000000 in the plan small, got "sockets=0"`,
 		"TENANTRY_REDIS_URL: expected a URL such as redis://",
 	}
 	for _, want := range wants {

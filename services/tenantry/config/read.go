@@ -51,6 +51,21 @@ func readRedisURL(into *vault.Secret, text string) error {
 	return nil
 }
 
+func readPlans(into *map[string]limits.Plan, text string) error {
+	plans := map[string]limits.Plan{}
+	var errs []error
+	for _, item := range parts(text) {
+		name, plan, err := limits.ReadPlan(item)
+		if _, twice := plans[name]; twice && err == nil {
+			err = fmt.Errorf("expected each plan once, got %s twice", name)
+		}
+		errs = append(errs, err)
+		plans[name] = plan
+	}
+	*into = plans
+	return errors.Join(errs...)
+}
+
 func readKey(into *vault.Secret, text string) error {
 	for _, r := range text {
 		if r <= ' ' || r > '~' {

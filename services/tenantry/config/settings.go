@@ -91,6 +91,10 @@ var settings = []setting{
 		read: func(c *Config, text string) error { return readExtensions(&c.ManagedExtensions, text) },
 	},
 	{
+		name: "plans", usage: "what each tenant of a plan may use, plans separated by commas: free requests=10 concurrent=4 actions=60 sockets=20 (default no bounds)",
+		read: func(c *Config, text string) error { return readPlans(&c.Plans, text) },
+	},
+	{
 		name: "redis-url", usage: "redis:// or rediss:// URL of a Redis or Valkey in which several nodes count rate limits together", secret: true,
 		read: func(c *Config, text string) error { return readRedisURL(&c.RedisURL, text) },
 	},

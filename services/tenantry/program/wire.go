@@ -55,6 +55,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		AuditSample:  auditSample(p.Config.Command),
 		SharedLimits: shared,
 		Outdated:     follower.Notice,
+		Plans:        p.Config.Plans,
 	})
 	revisions.Live = registry
 	if p.Cluster != nil {

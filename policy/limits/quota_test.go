@@ -1,0 +1,98 @@
+package limits_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tenantry/api/errcode"
+	"tenantry/ops/redistest"
+	"tenantry/policy/limits"
+)
+
+func TestAPlanBoundsATenantWhateverItsProjectsAllow(t *testing.T) {
+	t.Parallel()
+	store := shared(t, redistest.Start(t), nil)
+	now := start
+	store.SetClock(func() time.Time { return now })
+	for name, through := range map[string]*limits.Shared{"memory": nil, "store": store} {
+		plan := limits.Plan{Requests: 3, Concurrent: 2, Actions: 2}
+		usage := &limits.Usage{}
+		one, other := limits.NewQuota(plan, usage, through, "t1"), limits.NewQuota(plan, usage, through, "t1")
+		stranger := limits.NewQuota(plan, &limits.Usage{}, through, "t2")
+		enter := func(q *limits.Quota, want string) {
+			t.Helper()
+			d, err := q.Enter(t.Context(), now)
+			got := ""
+			if e := errcode.From(err); e != nil {
+				got = e.Message
+				if e.Code != errcode.QuotaExceeded || e.Status() != 429 || !d.Applies || d.Reset <= 0 {
+					t.Errorf("%s: %+v %+v", name, e, d)
+				}
+			}
+			if got != want {
+				t.Errorf("%s: %q, expected %q", name, got, want)
+			}
+		}
+		now = start
+		enter(one, "")
+		enter(other, "") // another project of the same tenant
+		enter(one, "quota exceeded: the plan allows 2 operations at a time")
+		enter(stranger, "")
+		one.Leave()
+		other.Leave()
+		enter(one, "")
+		one.Leave()
+		enter(other, "quota exceeded: the plan allows 3 operations per second")
+		now = start.Add(400 * time.Millisecond) // a third of a second makes room for one
+		enter(other, "")
+		other.Leave()
+		enter(one, "quota exceeded: the plan allows 3 operations per second")
+
+		if _, err := one.AllowActions(t.Context(), now, 2); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := other.AllowActions(t.Context(), now, 1); err == nil || !strings.Contains(err.Error(), "2 calls of actions per minute") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := store.Stats().Fallbacks; n > 0 {
+		t.Errorf("%d were not counted by the store", n)
+	}
+}
+
+func TestATenantWithoutAPlanIsNotBound(t *testing.T) {
+	t.Parallel()
+	q := limits.NewQuota(limits.Plan{}, &limits.Usage{}, nil, "t")
+	for range 1000 {
+		if _, err := q.Enter(t.Context(), start); err != nil {
+			t.Fatal(err)
+		}
+		q.Leave()
+	}
+	if _, err := q.AllowActions(t.Context(), start, 1000); err != nil || q.SocketsAllowed() != 0 {
+		t.Error(err)
+	}
+}
+
+func TestOperationsThatRunTogetherAreCountedExactly(t *testing.T) {
+	t.Parallel()
+	q := limits.NewQuota(limits.Plan{Concurrent: 7}, &limits.Usage{}, nil, "t")
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	passed := 0
+	for range 100 {
+		work.Go(func() {
+			if _, err := q.Enter(t.Context(), start); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				passed++
+			}
+		})
+	}
+	work.Wait()
+	if passed != 7 {
+		t.Errorf("%d run at a time", passed)
+	}
+}
