@@ -66,7 +66,7 @@ func tenantSQL(t *testing.T, s *server, project, sql string) {
 		t.Fatal(err)
 	}
 	conn := must(pgx.Connect(t.Context(), set.Database.URL.Reveal()))(t)
-	defer conn.Close(t.Context()) //nolint:errcheck // the test is over
+	defer conn.Close(t.Context())
 	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
 	}

@@ -35,9 +35,6 @@ var commands = map[string]func(c *planning) error{
 	"insert": (*planning).insert, "update": (*planning).update, "delete": (*planning).delete,
 }
 
-// Is reports whether name is a command of the language.
-func Is(name string) bool { return commands[name] != nil }
-
 // Reads reports whether the command of that name changes nothing.
 func Reads(name string) bool { return name == "select" || name == "count" }
 
