@@ -223,7 +223,14 @@ func (b *body) literal(left side, v ast.Value, place *ast.Location) filter.Param
 }
 
 func (b *body) param(p filter.Param, place *ast.Location) filter.Param {
-	if b.params++; b.params == maxParams+1 {
+	key := filter.String(filter.Guard{Param: p})
+	if b.params == nil {
+		b.params = map[string]bool{}
+	}
+	if b.params[key] {
+		return p
+	}
+	if b.params[key] = true; len(b.params) == maxParams+1 {
 		b.fail(place, "the filter has more than %d values", maxParams)
 	}
 	return p
@@ -525,7 +532,7 @@ func (b *body) definedFree(v freeValue, place *ast.Location) filter.Expr {
 
 // overRules is what then says of the value of a rule or function.
 func (b *body) overRules(at *scope, r ruleValue, then func(inner *body, row *scope, head value) filter.Expr) filter.Expr {
-	var alternatives, holds []filter.Expr
+	var alternatives []filter.Expr
 	var fallback, first *ast.Rule
 	for _, rule := range r.rules {
 		switch {
@@ -545,23 +552,25 @@ func (b *body) overRules(at *scope, r ruleValue, then func(inner *body, row *sco
 			return filter.False
 		}
 		alternatives = append(alternatives, b.overRule(at, r, rule, then))
-		if hasDefault(r.rules) {
-			holds = append(holds, b.overRule(at, r, rule, func(*body, *scope, value) filter.Expr { return filter.True }))
-		}
 	}
-	if fallback != nil {
-		head := constantValue{fallback.Head.Value.Value}
-		if !ast.IsConstant(head.of) {
-			b.fail(place(fallback, r.at), "a default that is no constant cannot be translated to SQL")
-			return filter.False
+	if fallback == nil {
+		return anyOf(alternatives)
+	}
+	head := constantValue{fallback.Head.Value.Value}
+	if !ast.IsConstant(head.of) {
+		b.fail(place(fallback, r.at), "a default that is no constant cannot be translated to SQL")
+		return filter.False
+	}
+	if otherwise := then(b, at, head); !filter.IsFalse(otherwise) {
+		var holds []filter.Expr
+		for _, rule := range r.rules {
+			if !rule.Default {
+				holds = append(holds, b.overRule(at, r, rule, func(*body, *scope, value) filter.Expr { return filter.True }))
+			}
 		}
-		alternatives = append(alternatives, allOf([]filter.Expr{then(b, at, head), b.notTrue(anyOf(holds))}))
+		alternatives = append(alternatives, allOf([]filter.Expr{otherwise, b.notTrue(anyOf(holds))}))
 	}
 	return anyOf(alternatives)
-}
-
-func hasDefault(rules []*ast.Rule) bool {
-	return slices.ContainsFunc(rules, func(r *ast.Rule) bool { return r.Default })
 }
 
 // place is where a rule of a residual came from: its own place is lost, that of

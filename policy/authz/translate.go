@@ -38,7 +38,9 @@ type translator struct {
 	until    time.Time
 	fault    Fault
 
-	nodes, deep, exists, params int
+	nodes, deep, exists int
+	params              map[string]bool // each value is bound once
+	crowded             bool
 }
 
 // missing is a name that is neither column nor relationship of a table.
@@ -345,7 +347,8 @@ func (b *body) assemble(place *ast.Location) filter.Expr {
 	for _, g := range b.groups {
 		add(b.at, g.guard())
 	}
-	if b.exists > maxExists {
+	if b.exists > maxExists && !b.crowded { // told where it is found first, in the innermost rule
+		b.crowded = true
 		b.fail(place, "the filter looks into more than %d related tables", maxExists)
 	}
 	return b.nested(b.at, conditions)
