@@ -228,6 +228,7 @@ var (
 func TestRulesAndDashboardsUseOnlyMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	m := newMetrics(metrics.Options{})
+	m.ReadSharedLimits(func() (uint64, bool) { return 0, true })
 	use(m.ForProject("shop"))
 	exists := map[string]bool{}
 	for lines := bufio.NewScanner(strings.NewReader(all(t, m))); lines.Scan(); {

@@ -55,13 +55,18 @@ func NewFailures() *Failures {
 	}
 }
 
-// origin is the address that failures count for; false where it is not known.
+// origin is the address that failures count for; false where it is not known. A
+// loopback address is that of a proxy on this machine which nobody named as one:
+// it stands for all clients, and the wrong ones must not keep the others out.
 func origin(ip string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return addr, false
 	}
 	addr = addr.Unmap().WithZone("")
+	if addr.IsLoopback() {
+		return addr, false
+	}
 	if addr.Is6() {
 		network, _ := addr.Prefix(ipv6Network)
 		addr = network.Addr()

@@ -113,6 +113,8 @@ func TestNoSecretLeavesTheProgram(t *testing.T) {
 	environ := []string{
 		"TENANTRY_DATABASE_URL=" + control, "TENANTRY_MANAGED_URL=" + role("manager", "SUPERUSER", "config.ManagedURL"),
 		"TENANTRY_OPERATOR_KEY=" + operatorKey, "TENANTRY_DATA_DIR=" + dir, "TENANTRY_LOG_LEVEL=debug", "TENANTRY_EGRESS_ALLOW=127.0.0.0/8",
+		// Nothing listens there: what is logged of that must not have the password.
+		"TENANTRY_REDIS_URL=redis://limits:" + h.plant("config.RedisURL") + "@127.0.0.1:1/0",
 	}
 	s, err := launch([]string{"serve"}, environ...)
 	if err != nil {

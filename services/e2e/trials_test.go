@@ -216,17 +216,25 @@ var trials = map[string]trial{
 		f.need(http.MethodPut, "/projects/{p}/policies/"+name, map[string]any{"text": scratchPolicy})
 		return map[idKind]string{"projects/policies": name}
 	}},
-	"getPolicyData": {},
-	"putPolicyData": {body: fixed(map[string]any{"limit": 5})},
+	"getPolicyData":       {},
+	"listPolicyRevisions": {},
+	"rollbackPolicies": {body: func(f *field, _ map[idKind]string) any {
+		f.t.Helper()
+		return map[string]any{"revision": f.need(http.MethodGet, "/projects/{p}/policy-revisions", nil).at("items", 0, "revision")}
+	}},
+	"revokeSessions": {body: fixed(map[string]any{"user": "nobody"})},
+	"putPolicyData":  {body: fixed(map[string]any{"limit": 5})},
 
-	"getCompat":    {},
-	"putCompat":    {body: fixed(map[string]any{"infer_function_permissions": true})},
-	"getLimits":    {},
-	"putLimits":    {body: present("/projects/{p}/limits")},
-	"getAllowlist": {},
-	"putAllowlist": {body: fixed(map[string]any{"mode": "disabled"})},
-	"getAuth":      {},
-	"putAuth":      {body: present("/projects/{p}/auth")},
+	"getCompat":        {},
+	"putCompat":        {body: fixed(map[string]any{"infer_function_permissions": true})},
+	"getLimits":        {},
+	"putLimits":        {body: present("/projects/{p}/limits")},
+	"getAllowlist":     {},
+	"importDocuments":  {body: fixed(map[string]any{"format": "apollo-persisted-query-manifest", "version": 1, "operations": []any{}})},
+	"suggestAllowlist": {body: fixed(map[string]any{})},
+	"putAllowlist":     {body: fixed(map[string]any{"mode": "disabled"})},
+	"getAuth":          {},
+	"putAuth":          {body: present("/projects/{p}/auth")},
 
 	"listSigningSecrets":  {},
 	"createSigningSecret": {prepare: oneSigningSecret, undo: func(f *field) { oneSigningSecret(f) }},

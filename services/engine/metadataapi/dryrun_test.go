@@ -29,13 +29,13 @@ func TestADryRunTellsWhatAChangeMeans(t *testing.T) {
 		"a column less and another filter": {
 			`"columns":["id","name"],"filter":{}`, `"columns":["id","vip"],"filter":{"vip":{"_eq":true}}`, []string{
 				`"author.vip: Boolean",`, `"removed":["author.name: String!",`,
-				`{"role":"user","object":"default.public.author","permission":"select","change":"changed","columns_gained":["vip"],"columns_lost":["name"],"rule_changed":true}`,
+				`{"role":"user","object":"default.public.author","permission":"select","change":"changed","effect":"unclear","columns_gained":["vip"],"columns_lost":["name"],"rule_changed":true,"rules":[{"part":"filter","from":"true","to":"vip eq \"true\"::bool"}]}`,
 				`"broken_operations":[{"collection":"c","query":"names","role":"user","reason":"field 'name' not found in type: 'author'"}]`,
 				`"broken_endpoints":[{"name":"names","role":"user","reason":"field 'name' not found in type: 'author'"}]`}},
 		"another role": {
 			`"role":"user"`, `"role":"clerk"`, []string{
-				`"schema_changes":[{"role":"clerk","added":[`, `{"role":"clerk","object":"default.public.author","permission":"insert","change":"gained","columns_gained":["id","vip"]}`,
-				`{"role":"user","object":"default.public.article","permission":"select","change":"lost","columns_lost":["id","title"]}`}},
+				`"schema_changes":[{"role":"clerk","added":[`, `{"role":"clerk","object":"default.public.author","permission":"insert","change":"gained","effect":"widened","columns_gained":["id","vip"]}`,
+				`{"role":"user","object":"default.public.article","permission":"select","change":"lost","effect":"narrowed","columns_lost":["id","title"]}`}},
 		"a query less": {
 			`{"name":"ids","query":"{ author { id } }"},`, ``, []string{
 				`"broken_operations":[{"collection":"c","query":"ids","reason":"it is no longer in the allow-list"}]`,
