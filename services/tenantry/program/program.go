@@ -10,8 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -40,18 +38,8 @@ func Run(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	collectLess()
 	r := &run{cfg: cfg, stdout: stdout, stderr: stderr, logger: logger, failed: make(chan error, 4)}
 	return lifecycle.Run(ctx, cfg.DrainTimeout+closing, r.serve)
-}
-
-// collectLess lets garbage be three times what lives: little lives between
-// requests, and collecting it often took a tenth of the CPU under load. GOGC in
-// the environment has the last word.
-func collectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
-	}
 }
 
 // run is one run of the program.
