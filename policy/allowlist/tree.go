@@ -72,7 +72,7 @@ func newTreeIndex(entries []Entry) *treeIndex {
 		if e.Tree == nil {
 			continue
 		}
-		at := int32(len(x.listed)) //nolint:gosec // a list has thousands
+		at := int32(len(x.listed))
 		one := listedTree{tree: e.Tree}
 		one.add(e.Roles)
 		x.listed = append(x.listed, one)

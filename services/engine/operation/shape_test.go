@@ -120,7 +120,7 @@ func TestTenThousandOperationsAreSmallAndFoundQuickly(t *testing.T) {
 			entries[i] = allowlist.Entry{Shape: shapeOf(t, text, match), ID: fmt.Sprint("d", i), Text: text, Roles: []string{"user"}}
 		}
 		list := allowlist.New(allowlist.Enforce, match, entries)
-		entries = nil
+		clear(entries) // only what the list keeps counts
 		grown := heap() - before
 
 		listed, unlisted := shapeOf(t, texts[7777], match), shapeOf(t, strings.Replace(texts[7777], "owner { id", "owner { secret", 1), match)

@@ -168,7 +168,7 @@ func newBench(t testing.TB) *bench {
 	db, err := pgx.Connect(ctx, address)
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close(context.Background()) })
-	b := &bench{t: t, db: db, data: random(rand.New(rand.NewPCG(1, 2)), map[string]int{"people": 12, "docs": 220, "comments": 260})}
+	b := &bench{t: t, db: db, data: random(rand.New(rand.NewPCG(1, 2)), map[string]int{"people": 12, "docs": 200, "comments": 260})}
 	_, err = db.PgConn().Exec(ctx, createTables).ReadAll()
 	must(t, err)
 	for _, name := range order {
