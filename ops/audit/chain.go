@@ -88,7 +88,7 @@ func ParseDetail(text []byte) (map[string]any, error) {
 }
 
 // Verifier checks a chain event by event, oldest first, without keeping it in
-// memory. The zero Verifier starts a chain; Resume starts in its middle.
+// memory. The zero Verifier starts a chain.
 type Verifier struct {
 	prev    string
 	seq     int64
@@ -101,10 +101,6 @@ type Broken struct {
 	Seq     int64  // of the first event that does not fit
 	Problem string // what was expected
 }
-
-// Resume starts after an event whose seq and hash are known from elsewhere, a
-// checkpoint for example.
-func Resume(seq int64, hash string) *Verifier { return &Verifier{seq: seq, prev: hash} }
 
 // Add checks the next event and reports whether the chain is whole so far.
 func (v *Verifier) Add(e Event) bool {

@@ -62,14 +62,7 @@ func (p *printer) expr(e Expr) {
 	case Guard:
 		p.param(e.Param)
 	case Predicate:
-		p.WriteString(e.Function + "(")
-		for i, a := range e.Arguments {
-			if i > 0 {
-				p.WriteString(", ")
-			}
-			p.operand(a)
-		}
-		p.WriteString(")")
+		p.call(e.Function, e.Arguments)
 	default:
 		fmt.Fprintf(p, "%#v", e)
 	}
@@ -134,14 +127,7 @@ func (p *printer) operand(o Operand) {
 	case Aggregate:
 		p.aggregate(o)
 	case Call:
-		p.WriteString(o.Function + "(")
-		for i, a := range o.Arguments {
-			if i > 0 {
-				p.WriteString(", ")
-			}
-			p.operand(a)
-		}
-		p.WriteString(")")
+		p.call(o.Function, o.Arguments)
 	case Bytes:
 		p.operand(o.Of)
 	default:
@@ -257,4 +243,15 @@ func quoted(name string) string {
 		return `""`
 	}
 	return name
+}
+
+func (p *printer) call(function string, arguments []Operand) {
+	p.WriteString(function + "(")
+	for i, a := range arguments {
+		if i > 0 {
+			p.WriteString(", ")
+		}
+		p.operand(a)
+	}
+	p.WriteString(")")
 }
