@@ -72,7 +72,7 @@ func (t *tenantry) launch() (p *process, public, operator string, err error) {
 		return nil, "", "", err
 	}
 	p, err = start("tenantry serve", t.binary, []string{
-		"serve", "--listen", free[0], "--operator-listen", free[1], "--data-dir", t.dataDir, "--egress-allow", "127.0.0.0/8", "--log-level", "warn",
+		"serve", "--listen", free[0], "--operator-listen", free[1], "--data-dir", t.dataDir, "--egress-allow", "127.0.0.0/8", "--egress-ports", "any", "--log-level", "warn",
 	}, "TENANTRY_DATABASE_URL="+t.databaseURL, "TENANTRY_OPERATOR_KEY="+t.operatorKey)
 	return p, free[0], free[1], err
 }

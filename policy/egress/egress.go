@@ -23,9 +23,13 @@ import (
 	"tenantry/api/errcode"
 )
 
-// wireServer is the address on which a large cloud's host answers with machine
-// credentials. It is the one such address outside the reserved ranges.
-var wireServer = netip.MustParsePrefix("168.63.129.16/32")
+// metadataAddresses are those at which clouds answer with machine credentials.
+// Where a network is allowed that one of them lies in, it stays refused.
+var metadataAddresses = []netip.Addr{
+	netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("169.254.170.23"),
+	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("192.0.0.192"),
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd00:ec2::23"), netip.MustParseAddr("fd20:ce::254"),
+}
 
 // Loopback is what a development server allows besides public addresses: the
 // handlers of whoever develops run on the same machine.
@@ -37,8 +41,9 @@ func Loopback() []netip.Prefix {
 type Options struct {
 	// Allow lists networks that may be reached although they are not public.
 	Allow []netip.Prefix
-	// Ports lists the ports that may be reached; nil is any port.
-	Ports []uint16
+	// Ports are those that URLs may reach, DatabasePorts those of databases; nil is
+	// any port.
+	Ports, DatabasePorts Ports
 	// UnixSockets lists folders whose sockets may be dialled; nil is none.
 	UnixSockets []string
 	// Resolver answers names; nil is the system's resolver.
@@ -48,11 +53,14 @@ type Options struct {
 // Guard decides which addresses may be reached. It is safe for concurrent use
 // and never changes after New.
 type Guard struct {
-	guardian  *ssrf.Guardian
-	dialer    *net.Dialer
-	resolver  *net.Resolver
-	sockets   []string
-	transport *http.Transport
+	guardian      *ssrf.Guardian
+	allowed       []netip.Prefix
+	webPorts      Ports
+	databasePorts Ports
+	dialer        *net.Dialer
+	resolver      *net.Resolver
+	sockets       []string
+	transport     *http.Transport
 }
 
 // New returns a guard. Without options it lets public addresses through, on
@@ -68,11 +76,12 @@ func New(opts Options) *Guard {
 	}
 	g := &Guard{
 		guardian: ssrf.New(
-			ssrf.WithPorts(opts.Ports...),
+			ssrf.WithAnyPort(),
 			ssrf.WithAllowedV4Prefixes(v4...),
 			ssrf.WithAllowedV6Prefixes(v6...),
-			ssrf.WithDeniedV4Prefixes(wireServer),
 		),
+		allowed:  opts.Allow,
+		webPorts: opts.Ports, databasePorts: opts.DatabasePorts,
 		resolver: opts.Resolver,
 	}
 	if g.resolver == nil {
@@ -118,8 +127,18 @@ func (g *Guard) HTTP(timeout time.Duration) *http.Client {
 func (g *Guard) CloseIdle() { g.transport.CloseIdleConnections() }
 
 // DialContext connects to addr, or returns an *errcode.Error with code
-// blocked-egress. It fits http.Transport.DialContext and pgconn.Config.DialFunc.
+// blocked-egress. It fits http.Transport.DialContext.
 func (g *Guard) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return g.dial(ctx, network, addr, g.webPorts)
+}
+
+// DialDatabase is DialContext for databases, which have ports of their own. It
+// fits pgconn.Config.DialFunc.
+func (g *Guard) DialDatabase(ctx context.Context, network, addr string) (net.Conn, error) {
+	return g.dial(ctx, network, addr, g.databasePorts)
+}
+
+func (g *Guard) dial(ctx context.Context, network, addr string, ports Ports) (net.Conn, error) {
 	switch network {
 	case "unix":
 		return g.dialSocket(ctx, addr)
@@ -127,7 +146,7 @@ func (g *Guard) DialContext(ctx context.Context, network, addr string) (net.Conn
 	default:
 		return nil, blocked(errNetwork)
 	}
-	targets, err := g.resolve(ctx, network, addr)
+	targets, err := g.resolve(ctx, network, addr, ports)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +174,11 @@ func (g *Guard) control(network, address string, c syscall.RawConn) error {
 	if err := g.guardian.Safe(network, address, c); err != nil {
 		return blocked(err)
 	}
-	return nil
+	target, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return blocked(err)
+	}
+	return g.checkAddr(target.Addr())
 }
 
 // blocked is the one public text of a violation: it tells nothing about what a

@@ -10,22 +10,39 @@ import (
 	"testing"
 )
 
-// names is a real name server on loopback that answers every A question with
-// the same addresses and every other question with none.
+// names is a real name server on loopback that answers A questions with the
+// addresses that it was told and every other question with none.
 type names struct {
 	resolver *net.Resolver
 	asked    atomic.Int64 // A questions
 	mu       sync.Mutex
-	ips      []netip.Addr
+	ips      [][]netip.Addr
 }
 
-func (n *names) answer(ips ...string) {
+// answer tells the addresses of a name from now on.
+func (n *names) answer(ips ...string) { n.rebind(ips) }
+
+// rebind tells what to answer to one question after the other, over and over.
+func (n *names) rebind(answers ...[]string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.ips = nil
-	for _, ip := range ips {
-		n.ips = append(n.ips, netip.MustParseAddr(ip))
+	for _, answer := range answers {
+		var ips []netip.Addr
+		for _, ip := range answer {
+			ips = append(ips, netip.MustParseAddr(ip))
+		}
+		n.ips = append(n.ips, ips)
 	}
+}
+
+func (n *names) next() (ips []netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.ips) > 0 {
+		ips, n.ips = n.ips[0], append(n.ips[1:], n.ips[0])
+	}
+	return ips
 }
 
 func nameServer(t *testing.T) *names {
@@ -63,13 +80,10 @@ func (n *names) reply(query []byte) []byte {
 	question := query[12 : end+5]
 	isA := binary.BigEndian.Uint16(query[end+1:]) == 1
 
-	n.mu.Lock()
-	ips := n.ips
-	n.mu.Unlock()
+	var ips []netip.Addr
 	if isA {
 		n.asked.Add(1)
-	} else {
-		ips = nil
+		ips = n.next()
 	}
 	msg := append([]byte{}, query[:2]...)
 	msg = append(msg, 0x81, 0x80, 0, 1, 0, byte(len(ips)), 0, 0, 0, 0)

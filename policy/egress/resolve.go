@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ var (
 	errNetwork  = errors.New("egress: network is not tcp")
 	errSocket   = errors.New("egress: unix socket outside the allowed folders")
 	errNumeric  = errors.New("egress: number that some resolvers read as an address")
-	errMetadata = errors.New("egress: name of a cloud's metadata service")
+	errMetadata = errors.New("egress: name or address of a cloud's metadata service")
 	errScheme   = errors.New("egress: scheme is neither http nor https")
 )
 
@@ -26,10 +27,11 @@ var (
 // They resolve to blocked ranges almost everywhere; a private network that is
 // allowed must not open them again.
 var metadataNames = map[string]bool{
-	"metadata":                 true,
-	"metadata.google.internal": true,
-	"metadata.goog":            true,
-	"instance-data":            true,
+	"metadata":                   true,
+	"metadata.google.internal":   true,
+	"metadata.goog":              true,
+	"instance-data":              true,
+	"instance-data.ec2.internal": true,
 }
 
 // Check tells whether a URL can be refused when it is saved: another scheme
@@ -58,13 +60,16 @@ func (g *Guard) Check(rawURL string) error {
 		}
 		port = uint16(n)
 	}
-	return g.checkHost(u.Hostname(), port)
+	return g.checkHost(u.Hostname(), port, g.webPorts)
 }
 
 // checkHost refuses what needs no resolver to be refused.
-func (g *Guard) checkHost(host string, port uint16) error {
+func (g *Guard) checkHost(host string, port uint16, ports Ports) error {
+	if err := ports.check(port); err != nil {
+		return err
+	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return g.checkAddr(netip.AddrPortFrom(ip, port))
+		return g.checkAddr(ip)
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	switch {
@@ -73,19 +78,19 @@ func (g *Guard) checkHost(host string, port uint16) error {
 	case metadataNames[name]:
 		return blocked(errMetadata)
 	case name == "localhost" || strings.HasSuffix(name, ".localhost"):
-		v4 := g.checkAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
-		v6 := g.checkAddr(netip.AddrPortFrom(netip.IPv6Loopback(), port))
+		v4, v6 := g.checkAddr(netip.AddrFrom4([4]byte{127, 0, 0, 1})), g.checkAddr(netip.IPv6Loopback())
 		if v4 != nil && v6 != nil {
 			return v4
 		}
 	}
-	// The ports are checked even where the addresses are not known yet: an
-	// address that is certainly public stands in for them.
-	return g.checkAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte{1, 1, 1, 1}), port))
+	return nil
 }
 
-func (g *Guard) checkAddr(target netip.AddrPort) error {
-	if err := g.guardian.SafeAddrPort(target); err != nil {
+func (g *Guard) checkAddr(ip netip.Addr) error {
+	if slices.Contains(metadataAddresses, ip) && !slices.Contains(g.allowed, netip.PrefixFrom(ip, ip.BitLen())) {
+		return blocked(fmt.Errorf("%w: %s", errMetadata, ip))
+	}
+	if err := g.guardian.SafeAddr(ip); err != nil {
 		return blocked(err)
 	}
 	return nil
@@ -108,7 +113,7 @@ func endsInNumber(name string) bool {
 
 // resolve turns host:port into addresses that all passed the check. One bad
 // address refuses the name: trying the good ones would let a name probe.
-func (g *Guard) resolve(ctx context.Context, network, addr string) ([]netip.AddrPort, error) {
+func (g *Guard) resolve(ctx context.Context, network, addr string, ports Ports) ([]netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, blocked(err)
@@ -118,7 +123,7 @@ func (g *Guard) resolve(ctx context.Context, network, addr string) ([]netip.Addr
 		return nil, blocked(err)
 	}
 	port := uint16(number)
-	if err := g.checkHost(host, port); err != nil {
+	if err := g.checkHost(host, port, ports); err != nil {
 		return nil, err
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -131,11 +136,11 @@ func (g *Guard) resolve(ctx context.Context, network, addr string) ([]netip.Addr
 	targets := make([]netip.AddrPort, 0, len(ips))
 	for _, ip := range ips {
 		// Resolvers hand out IPv4 in its IPv6-mapped form as well.
-		target := netip.AddrPortFrom(ip.Unmap(), port)
-		if err := g.checkAddr(target); err != nil {
+		ip = ip.Unmap()
+		if err := g.checkAddr(ip); err != nil {
 			return nil, err
 		}
-		targets = append(targets, target)
+		targets = append(targets, netip.AddrPortFrom(ip, port))
 	}
 	return targets, nil
 }

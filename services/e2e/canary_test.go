@@ -112,7 +112,7 @@ func TestNoSecretLeavesTheProgram(t *testing.T) {
 	dir := dataDir(t)
 	environ := []string{
 		"TENANTRY_DATABASE_URL=" + control, "TENANTRY_MANAGED_URL=" + role("manager", "SUPERUSER", "config.ManagedURL"),
-		"TENANTRY_OPERATOR_KEY=" + operatorKey, "TENANTRY_DATA_DIR=" + dir, "TENANTRY_LOG_LEVEL=debug", "TENANTRY_EGRESS_ALLOW=127.0.0.0/8",
+		"TENANTRY_OPERATOR_KEY=" + operatorKey, "TENANTRY_DATA_DIR=" + dir, "TENANTRY_LOG_LEVEL=debug", "TENANTRY_EGRESS_ALLOW=127.0.0.0/8", "TENANTRY_EGRESS_PORTS=any",
 		// Nothing listens there: what is logged of that must not have the password.
 		"TENANTRY_REDIS_URL=redis://limits:" + h.plant("config.RedisURL") + "@127.0.0.1:1/0",
 	}

@@ -151,7 +151,7 @@ func TestServeReachesNoPrivateAddressForATenant(t *testing.T) {
 	t.Parallel()
 	const key = "the-operator-key-of-this-test"
 	s, err := launch([]string{"serve"}, "TENANTRY_DATABASE_URL="+pgtest.Database(t), "TENANTRY_MANAGED_URL="+pgtest.AdminURL(t),
-		"TENANTRY_OPERATOR_KEY="+key, "TENANTRY_DATA_DIR="+dataDir(t))
+		"TENANTRY_OPERATOR_KEY="+key, "TENANTRY_DATA_DIR="+dataDir(t), "TENANTRY_EGRESS_PORTS=any")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,12 +177,19 @@ func TestServeReachesNoPrivateAddressForATenant(t *testing.T) {
 	}
 	// What only the call shows: a variable that is set later.
 	p.action("later", "http://{{HOST}}"+port+"/", nil)
+	p.sql(`CREATE TABLE checked (id int PRIMARY KEY)`)
+	p.meta(200, "pg_track_table", `{"table": "checked"}`)
+	p.meta(200, "pg_create_insert_permission", fmt.Sprintf(`{"table": "checked", "role": "reader", "permission": {"check": {}, "columns": ["id"],
+		"validate_input": {"type": "http", "definition": {"url": "http://{{HOST}}%s/"}}}}`, port))
 	for _, host := range []string{"127.0.0.1", "localhost", "0x7f.1"} {
 		p.control(200, http.MethodPut, "/variables/HOST", map[string]any{"value": host, "secret": false})
 		a := p.ask(p.as("reader"), `{ later { id } }`)
 		refusal{"blocked-egress", ""}.check(t, a)
 		if strings.Contains(a.Text, "127.0.0.1") {
 			t.Errorf("a client sees %s", a.Text)
+		}
+		if a = p.ask(p.as("reader"), `mutation { insert_checked_one(object: {id: 1}) { id } }`); a.at("data") != nil || a.at("errors", 0) == nil {
+			t.Errorf("a row that nobody checked: %s", a.Text)
 		}
 	}
 	if called.Load() != 0 {
@@ -194,5 +201,12 @@ func TestServeReachesNoPrivateAddressForATenant(t *testing.T) {
 	auth := send(t, http.MethodPut, s.PublicURL+"/api/v1/projects/"+p.Slug+"/auth", p.owner, map[string]any{"jwt": []any{map[string]any{"jwk_url": base + "/keys"}}})
 	if auth.Status != 422 {
 		t.Errorf("a key set on this machine: %d %s", auth.Status, auth.Text)
+	}
+	hook := send(t, http.MethodPut, s.PublicURL+"/api/v1/projects/"+p.Slug+"/auth", p.owner, map[string]any{"webhook": map[string]any{"url": base + "/who", "mode": "GET"}})
+	if hook.Status != 422 {
+		t.Errorf("an authentication webhook on this machine: %d %s", hook.Status, hook.Text)
+	}
+	if called.Load() != 0 {
+		t.Errorf("%d connections were made", called.Load())
 	}
 }

@@ -285,3 +285,20 @@ func TestNoSecretIsToldWhenAHandlerEchoesThem(t *testing.T) {
 		}
 	}
 }
+
+func TestABodyOfAFailureIsShownToAdminsAloneAndOnlyItsBeginning(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"text": strings.Repeat("inside ", 3000), "JSON": `{"message":"` + strings.Repeat("inside ", 3000) + `"}`,
+	} {
+		_, err := New(options(t, nil)).Call(t.Context(), call(t, answers(t, 500, body).URL, "Order"))
+		e := public(t, err)
+		if strings.Contains(e.Message+fmt.Sprint(e.Extensions), "inside") {
+			t.Errorf("%s: clients see %.200s", name, e.Message)
+		}
+		told := toJSON(t, e.Internal)
+		if shown := strings.Count(told, "inside") * len("inside "); shown < detailBytes-100 || shown > detailBytes {
+			t.Errorf("%s: admins see %d bytes of the body", name, shown)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tenantry/policy/egress"
 	"tenantry/policy/limits"
 	"tenantry/tenants/vault"
 )
@@ -43,9 +44,10 @@ type Config struct {
 	Signup      string       // SignupOpen or SignupOperator
 	Demo        bool         // make the demo tenant; dev only
 
-	EgressAllow    []netip.Prefix // networks that tenants' URLs may reach although they are not public
-	EgressPorts    []uint16       // ports that tenants' URLs may reach; nil: any
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	EgressAllow []netip.Prefix // networks that tenants' URLs may reach although they are not public
+	// Ports that tenants' URLs, and their databases, may reach; nil: any.
+	EgressPorts, EgressDatabasePorts egress.Ports
+	TrustedProxies                   []netip.Prefix // whose X-Forwarded-For is believed
 
 	TLSCert string // PEM files of the public listener; both or none
 	TLSKey  string

@@ -97,6 +97,10 @@ func TestServeAllowsNoPrivateNetworkByItself(t *testing.T) {
 	if len(c.EgressAllow) != 0 || c.Demo || c.Signup != config.SignupOperator || !c.ManagedURL.IsZero() {
 		t.Errorf("defaults of serve: %+v", c)
 	}
+	web, databases := egress.Ports{{First: 80, Last: 80}, {First: 443, Last: 443}}, egress.Ports{{First: 5432, Last: 5432}, {First: 6432, Last: 6432}, {First: 1024, Last: 65535}}
+	if !slices.Equal(c.EgressPorts, web) || !slices.Equal(c.EgressDatabasePorts, databases) {
+		t.Errorf("ports %v, of databases %v", c.EgressPorts, c.EgressDatabasePorts)
+	}
 }
 
 func TestFlagsComeBeforeEnvironmentBeforeFile(t *testing.T) {
@@ -107,7 +111,7 @@ operator-listen: ":2"
 log-level: warn
 demo: false
 egress-allow: [10.0.0.0/8, 192.168.1.7]
-egress-ports: [443, 5432]
+egress-ports: [443, 8000-8999]
 managed-extensions: ltree, postgis
 drain-timeout: 7s
 trusted-proxies: 10.1.2.3
@@ -125,7 +129,7 @@ plans: [free requests=10 concurrent=4, pro actions=60 sockets=5]
 		t.Errorf("plans %+v", c.Plans)
 	}
 	want := append([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.7/32")}, egress.Loopback()...)
-	if !slices.Equal(c.EgressAllow, want) || !slices.Equal(c.EgressPorts, []uint16{443, 5432}) {
+	if !slices.Equal(c.EgressAllow, want) || !slices.Equal(c.EgressPorts, egress.Ports{{First: 443, Last: 443}, {First: 8000, Last: 8999}}) {
 		t.Errorf("egress %v, ports %v", c.EgressAllow, c.EgressPorts)
 	}
 	if !slices.Equal(c.ManagedExtensions, []string{"ltree", "postgis"}) || c.TrustedProxies[0].String() != "10.1.2.3/32" {

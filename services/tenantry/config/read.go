@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tenantry/policy/egress"
 	"tenantry/policy/limits"
 	"tenantry/tenants/vault"
 )
@@ -141,17 +142,12 @@ func readNetworks(into *[]netip.Prefix, text string) error {
 	return errors.Join(errs...)
 }
 
-func readPorts(into *[]uint16, text string) error {
-	var errs []error
-	for _, item := range parts(text) {
-		port, err := strconv.ParseUint(item, 10, 16)
-		if err != nil || port == 0 {
-			errs = append(errs, fmt.Errorf("expected ports between 1 and 65535, got %q", item))
-			continue
-		}
-		*into = append(*into, uint16(port))
+func readPorts(into *egress.Ports, text string) (err error) {
+	*into = nil
+	if text != anyPortWord {
+		*into, err = egress.ReadPorts(parts(text))
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 var extensionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)

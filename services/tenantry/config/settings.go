@@ -3,7 +3,12 @@ package config
 import (
 	"path/filepath"
 	"strings"
+
+	"tenantry/policy/egress"
 )
+
+// anyPortWord lets every port be reached.
+const anyPortWord = "any"
 
 // setting is one thing that can be configured. Its name is that of the flag and
 // of the file's key; the environment's name follows from it.
@@ -78,8 +83,14 @@ var settings = []setting{
 		read: func(c *Config, text string) error { return readNetworks(&c.EgressAllow, text) },
 	},
 	{
-		name: "egress-ports", usage: "ports that tenants' URLs may reach, separated by commas (default any)",
+		name: "egress-ports", usage: "ports that tenants' http URLs may reach, such as 443 or 8000-8999, separated by commas; any is any port",
+		dev: anyPortWord, serve: egress.WebPorts,
 		read: func(c *Config, text string) error { return readPorts(&c.EgressPorts, text) },
+	},
+	{
+		name: "egress-database-ports", usage: "ports of tenants' databases, separated by commas; any is any port",
+		dev: anyPortWord, serve: egress.DatabasePorts,
+		read: func(c *Config, text string) error { return readPorts(&c.EgressDatabasePorts, text) },
 	},
 	{
 		name: "managed-url", usage: "postgres:// URL of the cluster on which managed databases are made (dev: its own)", secret: true,

@@ -47,7 +47,7 @@ type base struct {
 // this version, and opens what lies beside it.
 func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error) {
 	b := base{operatorKey: r.cfg.OperatorKey}
-	b.guard = egress.New(egress.Options{Allow: r.cfg.EgressAllow, Ports: r.cfg.EgressPorts})
+	b.guard = egress.New(egress.Options{Allow: r.cfg.EgressAllow, Ports: r.cfg.EgressPorts, DatabasePorts: r.cfg.EgressDatabasePorts})
 	stack.Push("egress", func(context.Context) error { b.guard.CloseIdle(); return nil })
 	url, err := r.database(ctx, stack, &b)
 	if err != nil {

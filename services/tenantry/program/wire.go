@@ -42,7 +42,7 @@ const callTimeout = 2 * time.Minute
 // wire puts the services together: one listener with the data plane under /p
 // and the control API under /api/v1.
 func wire(ctx context.Context, p parts) (wired, error) {
-	pools := source.NewPools(p.Guard.DialContext)
+	pools := source.NewPools(p.Guard.DialDatabase)
 	pools.Trusted = p.DialManaged
 	shared, err := openSharedLimits(p)
 	if err != nil {
