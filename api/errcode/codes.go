@@ -86,6 +86,7 @@ var statuses = map[Code]int{
 	InvalidJWT:             http.StatusUnauthorized,
 	Conflict:               http.StatusConflict,
 	IdempotencyConflict:    http.StatusConflict,
+	IdempotencyInProgress:  http.StatusConflict,
 	NotFound:               http.StatusNotFound,
 	MethodNotAllowed:       http.StatusMethodNotAllowed,
 	PermissionDenied:       http.StatusForbidden,

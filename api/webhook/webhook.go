@@ -24,6 +24,8 @@ const (
 	// HeaderCompletion carries the token by which the handler of an asynchronous
 	// action may report its result later.
 	HeaderCompletion = "x-completion-token"
+	// HeaderIdempotencyKey carries the client's key of a mutation.
+	HeaderIdempotencyKey = "idempotency-key"
 )
 
 // SecretPrefix begins every signing secret; base64 of 24 to 64 bytes follows.

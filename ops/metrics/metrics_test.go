@@ -27,6 +27,12 @@ func use(p *metrics.Project) {
 	p.ActionStarted()()
 	p.RecordAction("ok", time.Second)
 	p.ActionStarted() // is still running
+	p.RecordActionRefusal("overloaded")
+	p.RecordActionRetries(2)
+	p.RecordCircuit(true)
+	p.RecordCircuit(false)
+	p.RecordCircuit(true) // is still open
+	p.RecordReplay()
 	p.RecordPolicyDecision("action", false)
 	p.RecordAllowlistRefusal("user")
 	p.RecordRateLimitRefusal("user")
@@ -93,6 +99,11 @@ func TestTheOperatorSeesProjectsByLabel(t *testing.T) {
 		`tenantry_graphql_execution_seconds_bucket{operation_type="query",project="shop",le="0.003"} 1`,
 		`tenantry_action_invocations_total{project="shop",result="ok"} 1`,
 		`tenantry_action_inflight{project="shop"} 1`,
+		`tenantry_action_refusals_total{project="shop",reason="overloaded"} 1`,
+		`tenantry_action_retries_total{project="shop"} 2`,
+		`tenantry_action_circuits_open{project="shop"} 1`,
+		`tenantry_action_circuit_opened_total{project="shop"} 2`,
+		`tenantry_idempotent_replays_total{project="shop"} 1`,
 		`tenantry_policy_decisions_total{decision="denied",point="action",project="shop"} 1`,
 		`tenantry_sql_statements_total{project="shop",result="error",source="default"} 1`,
 		`tenantry_allowlist_refusals_total{project="shop",role="user"} 1`,

@@ -72,6 +72,35 @@ func (p *Project) RecordAction(result string, took time.Duration) {
 	})
 }
 
+// RecordActionRefusal counts a call of an action that was not made; reason is a word
+// of ours ("circuit-open", "overloaded").
+func (p *Project) RecordActionRefusal(reason string) {
+	p.each(func(s *series) { s.actionRefusals.of(reason).Inc() })
+}
+
+// RecordActionRetries counts calls that were made again because the handler failed.
+func (p *Project) RecordActionRetries(n int) {
+	p.each(func(s *series) { s.actionRetries.Add(float64(n)) })
+}
+
+// RecordCircuit counts that the handlers of an origin are not called for a while, or
+// are called again.
+func (p *Project) RecordCircuit(opened bool) {
+	p.each(func(s *series) {
+		if !opened {
+			s.circuitsOpen.Dec()
+			return
+		}
+		s.circuitsOpen.Inc()
+		s.circuitsOpened.Inc()
+	})
+}
+
+// RecordReplay counts a mutation that was answered as before, by its idempotency key.
+func (p *Project) RecordReplay() {
+	p.each(func(s *series) { s.replays.Inc() })
+}
+
 // RecordPolicyDecision counts an answer of the project's policy at a point
 // ("root_field", "action", …).
 func (p *Project) RecordPolicyDecision(point string, allowed bool) {
@@ -231,6 +260,11 @@ type series struct {
 	actions         *counters[string]
 	actionSeconds   prometheus.Histogram
 	actionsInflight prometheus.Gauge
+	actionRefusals  *counters[string]
+	actionRetries   prometheus.Counter
+	circuitsOpen    prometheus.Gauge
+	circuitsOpened  prometheus.Counter
+	replays         prometheus.Counter
 	policy, shadow  *counters[policyLabels]
 	evaluations     prometheus.Counter
 	validations     prometheus.Counter
@@ -270,6 +304,20 @@ func newSeries(maxRoles int) *series {
 	s.actionsInflight = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tenantry_action_inflight", Help: "Calls of action handlers that are running.",
 	})
+	s.actionRefusals = newCounters("tenantry_action_refusals_total", "Calls of action handlers that were not made: too many ran, or the handler failed too often.",
+		[]string{"reason"}, one)
+	s.actionRetries = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenantry_action_retries_total", Help: "Calls of synchronous actions that were made again after a failure.",
+	})
+	s.circuitsOpen = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tenantry_action_circuits_open", Help: "Origins of action handlers that are not called now because they fail.",
+	})
+	s.circuitsOpened = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenantry_action_circuit_opened_total", Help: "How often the handlers of an origin failed so much that they are not called for a while.",
+	})
+	s.replays = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenantry_idempotent_replays_total", Help: "Mutations that were answered as before because of their Idempotency-Key.",
+	})
 	s.policy = newCounters("tenantry_policy_decisions_total", "Decisions of the project's policy, by point and decision.",
 		[]string{"point", "decision"}, func(l policyLabels) []string { return []string{l.point, l.decision} })
 	s.shadow = newCounters("tenantry_policy_shadow_disagreements_total", "Decisions that the policy on trial would have made otherwise, by point and its decision.",
@@ -302,7 +350,7 @@ func newSeries(maxRoles int) *series {
 
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight,
+		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight, s.actionRefusals.vec, s.actionRetries, s.circuitsOpen, s.circuitsOpened, s.replays,
 		s.policy.vec, s.shadow.vec, s.evaluations, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.quota, s.authFailures.vec,
 		s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,

@@ -20,6 +20,7 @@ type Plan struct {
 	Concurrent int // operations that run at a time, on each node
 	Actions    int // calls of actions per minute, as many at once
 	Sockets    int // open WebSockets, on each node
+	Calls      int // calls of action handlers that run at a time, on each node
 }
 
 // ReadPlan reads a text such as "free requests=10 concurrent=4"; the error
@@ -27,14 +28,14 @@ type Plan struct {
 func ReadPlan(text string) (name string, p Plan, err error) {
 	fields := strings.Fields(text)
 	if len(fields) < 2 {
-		return "", p, fmt.Errorf("expected a plan such as free requests=10 concurrent=4 actions=60 sockets=20, got %q", text)
+		return "", p, fmt.Errorf("expected a plan such as free requests=10 concurrent=4 actions=60 sockets=20 calls=50, got %q", text)
 	}
-	bounds := map[string]*int{"requests": &p.Requests, "concurrent": &p.Concurrent, "actions": &p.Actions, "sockets": &p.Sockets}
+	bounds := map[string]*int{"requests": &p.Requests, "concurrent": &p.Concurrent, "actions": &p.Actions, "sockets": &p.Sockets, "calls": &p.Calls}
 	for _, field := range fields[1:] {
 		key, value, _ := strings.Cut(field, "=")
 		bound := bounds[key]
 		if bound == nil {
-			return "", p, fmt.Errorf("expected requests, concurrent, actions or sockets in the plan %s, got %q", fields[0], field)
+			return "", p, fmt.Errorf("expected requests, concurrent, actions, sockets or calls in the plan %s, got %q", fields[0], field)
 		}
 		if *bound, err = strconv.Atoi(value); err != nil || *bound < 1 || *bound > maxQuota {
 			return "", p, fmt.Errorf("expected a number from 1 to %d in the plan %s, got %q", maxQuota, fields[0], field)
@@ -49,7 +50,7 @@ const maxQuota = 1_000_000
 // Usage is what a tenant's projects on this node use together. It outlives
 // revisions and changes of the plan.
 type Usage struct {
-	running           atomic.Int64
+	running, calls    atomic.Int64
 	mu                sync.Mutex
 	requests, actions counter
 }
@@ -115,6 +116,26 @@ func (q *Quota) AllowActions(ctx context.Context, now time.Time, calls int) (Dec
 		}
 	}
 	return Decision{}, nil
+}
+
+// EnterCall counts a call of a handler that begins, unless as many run as the plan
+// allows; LeaveCall must follow when it ended.
+func (q *Quota) EnterCall() bool {
+	if q == nil || q.Calls == 0 {
+		return true
+	}
+	if q.usage.calls.Add(1) > int64(q.Calls) {
+		q.usage.calls.Add(-1)
+		return false
+	}
+	return true
+}
+
+// LeaveCall ends a call.
+func (q *Quota) LeaveCall() {
+	if q != nil && q.Calls > 0 {
+		q.usage.calls.Add(-1)
+	}
 }
 
 // SocketsAllowed is how many sockets the tenant may have on this node; 0 is any

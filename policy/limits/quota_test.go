@@ -96,3 +96,22 @@ func TestOperationsThatRunTogetherAreCountedExactly(t *testing.T) {
 		t.Errorf("%d run at a time", passed)
 	}
 }
+
+func TestCallsOfHandlersThatRunTogetherAreBounded(t *testing.T) {
+	t.Parallel()
+	plan, usage := limits.Plan{Calls: 2}, &limits.Usage{}
+	one, other := limits.NewQuota(plan, usage, nil, "t1"), limits.NewQuota(plan, usage, nil, "t1")
+	if !one.EnterCall() || !other.EnterCall() || one.EnterCall() {
+		t.Fatal("expected two calls of the tenant's projects together and no third")
+	}
+	other.LeaveCall()
+	if !one.EnterCall() {
+		t.Error("a call that ended left no room")
+	}
+	if free := limits.NewQuota(limits.Plan{Requests: 1}, usage, nil, "t2"); !free.EnterCall() {
+		t.Error("a plan without a bound refused")
+	}
+	if none := (*limits.Quota)(nil); !none.EnterCall() {
+		t.Error("a tenant without a plan was refused")
+	}
+}

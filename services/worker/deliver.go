@@ -81,7 +81,7 @@ func (w *Worker) outcome(d store.Delivery, a *model.Action, result action.Result
 }
 
 // absent stands for an action that the project does not have now.
-var absent = &model.Action{Metadata: &metadata.Action{}}
+var absent = &model.Action{Async: true, Metadata: &metadata.Action{}}
 
 // retry says whether and after what time a failed run is delivered again. An
 // action that is gone may come back: metadata is replaced in steps.

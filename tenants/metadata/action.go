@@ -25,9 +25,21 @@ type ActionDefinition struct {
 	ForwardClientHeaders bool       `json:"forward_client_headers,omitempty"`
 	IgnoredClientHeaders []string   `json:"ignored_client_headers,omitempty"`
 	Timeout              int        `json:"timeout,omitempty"` // seconds; 0 means 30
-	// Retry says how an asynchronous action is delivered again; nil means the
-	// defaults.
+	// Retry says when the handler is called again. Nil means the defaults for an
+	// asynchronous action, and once for a synchronous one.
 	Retry *ActionRetry `json:"retry,omitempty"`
+	// Idempotency says that the handler does a thing once, however often it is called
+	// with the same webhook-id: only then may a mutation be retried while its client waits.
+	Idempotency bool `json:"idempotency,omitempty"`
+	// MaxConcurrency is how many calls of the action may run at a time on each node;
+	// 0 is no bound of its own.
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
+	// ForwardResponseHeaders are the handler's headers that the client gets, beside
+	// Set-Cookie.
+	ForwardResponseHeaders []string `json:"forward_response_headers,omitempty"`
+	// Expose5xxMessage lets the client see the message of a 5xx answer as that of a
+	// 4xx one.
+	Expose5xxMessage bool `json:"expose_5xx_message,omitempty"`
 	// MaxAgeSeconds is how long a run of an asynchronous action may wait for its
 	// result; 0 means a day.
 	MaxAgeSeconds int `json:"max_age_seconds,omitempty"`
@@ -37,14 +49,16 @@ type ActionDefinition struct {
 	ResponseTransform *ResponseTransform `json:"response_transform,omitempty"`
 }
 
-// ActionRetry says when and how often a run is delivered again.
+// ActionRetry says when and how often a handler is called again.
 type ActionRetry struct {
-	MaxAttempts int `json:"max_attempts,omitempty"` // 0 means 5
-	// On are the failures that are tried again: "429", "5xx", "network". Empty means
-	// all of them; anything else is final.
+	MaxAttempts int `json:"max_attempts,omitempty"` // 0 means 5, and 3 for a synchronous action
+	// On are the failures that are tried again: "429", "5xx", "network", and for a
+	// synchronous action "connect", "timeout", "502", "503", "504". Empty means all of
+	// them; anything else is final.
 	On []string `json:"on,omitempty"`
 	// Backoff is how many seconds pass before the second attempt, twice as many
-	// before the third and so on; 0 means 1.
+	// before the third and so on; 0 means 1, and a fifth of one for a synchronous
+	// action.
 	Backoff int `json:"backoff,omitempty"`
 }
 

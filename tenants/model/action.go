@@ -56,13 +56,13 @@ func (a *actionResolver) resolve() *Action {
 		if found.Query {
 			a.wrong(".definition.kind", "a query can't be asynchronous")
 		}
-		a.retry()
 	default:
 		a.wrong(".definition.kind", "the kind %q is neither synchronous nor asynchronous", doc.Definition.Kind)
 	}
 	if doc.Definition.Handler == "" {
 		a.wrong(".definition.handler", "the handler is empty")
 	}
+	a.calls(found)
 	a.arguments(found)
 	a.output(found)
 	for _, p := range doc.Permissions {

@@ -232,6 +232,20 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 				`action|action go|$.actions[0].definition.retry.on[0]|"4xx" is none of [429 5xx network]`,
 			},
 		},
+		"a mutation that is retried without a promise of its handler": {
+			rest: action(`"output_type":"Int","retry":{"max_attempts":11,"on":["5xx"],"backoff":31},"max_concurrency":-1,
+				"forward_response_headers":["x-fine","no header","content-length","Access-Control-Allow-Origin"]`),
+			want: []string{
+				`action|action go|$.actions[0].definition.max_concurrency|expected 0 to 10000 calls at a time, got -1`,
+				`action|action go|$.actions[0].definition.forward_response_headers[1]|"no header" is not the name of a header`,
+				`action|action go|$.actions[0].definition.forward_response_headers[2]|"content-length" is a header that the server decides about`,
+				`action|action go|$.actions[0].definition.forward_response_headers[3]|"Access-Control-Allow-Origin" is a header that the server decides about`,
+				`action|action go|$.actions[0].definition.retry|a mutation may be retried only with "idempotency": true`,
+				`action|action go|$.actions[0].definition.retry.max_attempts|expected 1 to 10 attempts, got 11`,
+				`action|action go|$.actions[0].definition.retry.backoff|expected 0 to 30 seconds`,
+				`action|action go|$.actions[0].definition.retry.on[0]|"5xx" is none of [connect timeout 502 503 504]`,
+			},
+		},
 		"a type of an asynchronous action's name": {
 			rest: action(`"kind":"asynchronous","output_type":"Int"`) + `,"custom_types":{"scalars":[{"name":"go"}]}`,
 			want: []string{`action|action go|$.actions[0].name|the type name "go" of action go is already used by the custom type go`},

@@ -5,14 +5,16 @@
 // the executor can select from it and join it with the database; everything
 // else is a public error. Nothing here knows plans or SQL.
 //
-// A Caller makes one signed HTTP exchange per Call and keeps no state between
-// calls. Whoever calls again (an asynchronous run, say) passes the same ID, so
-// that the handler can recognise the delivery.
+// A Caller makes a signed HTTP exchange per Call, and more of them where the action
+// is retried. Whoever calls again (an asynchronous run, say) passes the same ID, so
+// that the handler can recognise the delivery. What calls have in common (how many
+// run, which handlers fail) is in Traffic, which outlives the Caller.
 package action
 
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +50,10 @@ type Options struct {
 	MaxTimeout time.Duration
 	// Version of the product, for User-Agent.
 	Version string
+	// Traffic is the project's; nil means one of the Caller's own.
+	Traffic *Traffic
+	// Tenant bounds what all projects of a tenant call together; may be nil.
+	Tenant Tenant
 	// ConfiguredFirst merges headers in the order configured > engine > client,
 	// so that a client cannot replace a header that the tenant configured. False
 	// is the dialect's historical order, client > engine > configured, for the
@@ -79,6 +85,9 @@ func New(o Options) *Caller {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Traffic == nil {
+		o.Traffic = NewTraffic(nil)
 	}
 	if o.Variables == nil {
 		o.Variables = func(string) (string, bool) { return "", false }
@@ -114,6 +123,8 @@ type Call struct {
 	// ID is the webhook-id: the same for every attempt of one delivery. Empty
 	// means a new one.
 	ID string
+	// IdempotencyKey is the client's, for the handler; may be empty.
+	IdempotencyKey string
 	// Completion is the token by which the handler may report its result later; only
 	// where there is one may it answer that it will.
 	Completion vault.Secret
@@ -133,27 +144,51 @@ type Result struct {
 	// error too, as is Duration.
 	Status   int
 	Duration time.Duration
+	// Attempts is how often the handler was called: 0 when a cap or an open circuit
+	// refused it, more than 1 when it was retried.
+	Attempts int
 }
 
-// Call calls the handler of an action once and checks the answer.
+// Call calls the handler of an action and checks the answer. It calls again as a
+// synchronous action's retry says, all within the action's timeout.
 //
 // An error is always an *errcode.Error with the path "$". Its Internal, for
-// admins, tells of the exchange with all secrets masked; its cause, for logs,
+// admins, tells of the last exchange with all secrets masked; its cause, for logs,
 // names neither URL nor headers. When ctx ends first, that is the caller's doing
 // and not the handler's: the error wraps context.Cause(ctx).
 func (c *Caller) Call(ctx context.Context, call Call) (Result, error) {
 	started := time.Now()
-	x := &exchange{caller: c, call: &call, timeout: c.timeout(call.Action)}
-	output, err := x.run(ctx)
-	result := Result{Status: x.status, Duration: time.Since(started), Pending: x.pending}
+	leave, err := c.enter(call.Action.Name, call.Action.Metadata.Definition.MaxConcurrency)
+	if err != nil {
+		return Result{}, err.At("$")
+	}
+	defer leave()
+	if call.ID == "" || !validValue(call.ID) {
+		call.ID = newID()
+	}
+	x, output, attempts, err := c.attempts(ctx, &call, started)
+	result := Result{Status: x.status, Duration: time.Since(started), Pending: x.pending, Attempts: attempts}
 	if err != nil {
 		return result, err.At("$")
 	}
-	result.Output = output
-	for _, value := range x.header.Values("Set-Cookie") {
-		result.Headers = append(result.Headers, graphqlhttp.Header{Name: "Set-Cookie", Value: value})
-	}
+	result.Output, result.Headers = output, x.clientHeaders()
 	return result, nil
+}
+
+// clientHeaders are those of the answer that the client gets.
+func (x *exchange) clientHeaders() (out []graphqlhttp.Header) {
+	for _, value := range x.header.Values("Set-Cookie") {
+		out = append(out, graphqlhttp.Header{Name: "Set-Cookie", Value: value})
+	}
+	for _, name := range x.call.Action.Metadata.Definition.ForwardResponseHeaders {
+		if strings.EqualFold(name, "Set-Cookie") {
+			continue
+		}
+		for _, value := range x.header.Values(name) {
+			out = append(out, graphqlhttp.Header{Name: name, Value: value})
+		}
+	}
+	return out
 }
 
 // timeout is the action's own, at most what the plan allows.

@@ -14,6 +14,9 @@ import (
 // result turns the handler's answer into a checked output or a public error.
 func (x *exchange) result() (any, *errcode.Error) {
 	success, refusal := x.status/100 == 2, x.status/100 == 4
+	if exposed := x.exposed(); exposed != nil {
+		return nil, exposed
+	}
 	if !success && !refusal {
 		reason := fmt.Sprintf("expecting 2xx or 4xx status code, but found %d", x.status)
 		return nil, internal(errors.New(reason)).WithInternal(x.detail(reason))
@@ -43,6 +46,20 @@ func (x *exchange) result() (any, *errcode.Error) {
 		return nil, x.unexpected(mistake)
 	}
 	return value, nil
+}
+
+// exposed is the message of a 5xx answer where the action lets clients see it; nil
+// where it does not, or where there is none.
+func (x *exchange) exposed() *errcode.Error {
+	if x.status/100 != 5 || !x.call.Action.Metadata.Definition.Expose5xxMessage || !x.complete {
+		return nil
+	}
+	value, err := decode(x.answer)
+	if err != nil {
+		return nil
+	}
+	refused, _ := Refusal(value)
+	return refused
 }
 
 // postponed reports whether the handler will report its result later, which it may

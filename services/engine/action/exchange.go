@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +40,7 @@ type exchange struct {
 	answer   []byte
 	complete bool // answer is the whole body
 	pending  bool // the handler will report its result
+	called   bool // the handler was reached out to
 }
 
 // run is the way of one call.
@@ -49,8 +51,9 @@ func (x *exchange) run(ctx context.Context) (any, *errcode.Error) {
 	return x.result()
 }
 
-// send calls the handler and takes in its answer. One context bounds all of it:
-// resolving, connecting, sending, and reading to the last byte.
+// send calls the handler, unless its circuit is open, and takes in its answer. One
+// context bounds all of it: resolving, connecting, sending, and reading to the last
+// byte.
 func (x *exchange) send(ctx context.Context) *errcode.Error {
 	if ctx.Err() != nil {
 		return ended(ctx)
@@ -61,16 +64,41 @@ func (x *exchange) send(ctx context.Context) *errcode.Error {
 	if err != nil {
 		return err
 	}
+	t := x.caller.Traffic
+	circuit := t.breaker(request.URL)
+	if circuit == nil {
+		return x.reach(ctx, request)
+	}
+	allowed, probe := circuit.allow(t.now())
+	if !allowed {
+		return errcode.New(errcode.ActionCircuitOpen, "the handler failed too often and is not called for a while").
+			WithInternal(x.detail("the circuit of the handler's origin is open"))
+	}
+	v := unknown
+	defer func() { // also when the transport panics: a probe must not stay under way
+		if opened, closed := circuit.done(t.now(), probe, v); opened || closed {
+			t.circuit(opened)
+		}
+	}()
+	err = x.reach(ctx, request)
+	v = judge(x.status, err)
+	return err
+}
+
+// reach sends the request and reads the answer; parent is the context of whoever
+// waits for it.
+func (x *exchange) reach(parent context.Context, request *http.Request) *errcode.Error {
+	x.called = true
 	response, failure := x.caller.transport.RoundTrip(request)
 	if failure != nil {
-		return x.failed(ctx, within, failure)
+		return x.failed(parent, request.Context(), failure)
 	}
 	// Closing an unread body closes the connection, so an endless answer ends here.
 	defer response.Body.Close()
 	x.status, x.header = response.StatusCode, response.Header
 	x.answer, x.complete, failure = read(response.Body, response.ContentLength, x.caller.MaxResponse)
 	if failure != nil {
-		return x.failed(ctx, within, failure)
+		return x.failed(parent, request.Context(), failure)
 	}
 	return nil
 }
@@ -177,6 +205,9 @@ func (x *exchange) sign(headers http.Header) {
 	}
 	headers.Set(webhook.HeaderID, id)
 	headers.Set(webhook.HeaderTimestamp, unix(at))
+	if key := x.call.IdempotencyKey; key != "" && validValue(key) {
+		headers.Set(webhook.HeaderIdempotencyKey, key)
+	}
 	if !x.call.Completion.IsZero() {
 		headers.Set(webhook.HeaderCompletion, x.call.Completion.Reveal())
 	}
@@ -191,6 +222,15 @@ func newID() string {
 		return id.String()
 	}
 	return uuid.NewString()
+}
+
+// CallID is the webhook-id of the nth field of a request that may run again, the
+// same each time; empty, which means a new one, for other requests.
+func CallID(delivery string, n int) string {
+	if delivery == "" {
+		return ""
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(delivery+" "+strconv.Itoa(n))).String()
 }
 
 // read takes in at most limit bytes; complete is false when there are more. The

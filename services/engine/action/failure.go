@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"tenantry/api/errcode"
 )
@@ -25,7 +26,7 @@ func (x *exchange) failed(parent, within context.Context, failure error) *errcod
 	}
 	code, reason := classify(failure)
 	if within.Err() != nil || code == errcode.ActionTimeout {
-		code, reason = errcode.ActionTimeout, "no complete answer within "+x.timeout.String()
+		code, reason = errcode.ActionTimeout, "no complete answer within "+x.timeout.Round(time.Millisecond).String()
 	}
 	return errcode.New(code, exceptionMessage).
 		WithInternal(x.detail(reason)).

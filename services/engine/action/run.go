@@ -35,13 +35,17 @@ const (
 // Failure tells which kind a failed call is of; empty for one that would only fail
 // again: the handler refused, or its answer breaks the contract.
 func Failure(r Result, err error) string {
-	switch code := errcode.From(err).Code; {
-	case err == nil:
+	if err == nil {
 		return ""
+	}
+	e := errcode.From(err)
+	switch code := e.Code; {
 	case r.Status == 429:
 		return FailureBusy
 	case r.Status >= 500:
 		return FailureServer
+	case e.Foreign:
+		return "" // whatever code the handler chose
 	case code == errcode.ActionTimeout, code == errcode.ActionUnreachable, code == errcode.ActionCircuitOpen, code == errcode.ActionOverloaded:
 		return FailureNetwork
 	}

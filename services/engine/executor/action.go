@@ -14,6 +14,10 @@ func (r *run) action(ctx context.Context, i int, f plan.Field) error {
 	call := action.Call{
 		Action: f.Action.Action, Types: r.Types, Input: Arguments(f.Arguments, r.request.Variables), Session: r.request.Session, Query: r.request.Query,
 		RequestID: r.request.RequestID, TraceParent: r.request.TraceParent, ClientHeaders: r.request.ClientHeaders,
+		IdempotencyKey: r.request.IdempotencyKey, ID: action.CallID(r.request.Delivery, i),
+	}
+	if err := action.CheckInput(call.Input); err != nil {
+		return at(err, "$.selectionSet."+f.Name+".args")
 	}
 	if call.Action.Async {
 		return r.asynchronous(ctx, i, f.Action, call)

@@ -77,6 +77,9 @@ type Request struct {
 	TraceParent string
 	// ClientHeaders are forwarded to handlers that ask for them.
 	ClientHeaders []graphqlhttp.Header
+	// IdempotencyKey is the client's, for handlers; empty for none. Delivery then
+	// identifies the request whenever it runs again: webhook-ids follow from it.
+	IdempotencyKey, Delivery string
 }
 
 // Result is the data of a response.

@@ -115,7 +115,7 @@ egress-ports: [443, 8000-8999]
 managed-extensions: ltree, postgis
 drain-timeout: 7s
 trusted-proxies: 10.1.2.3
-plans: [free requests=10 concurrent=4, pro actions=60 sockets=5]
+plans: [free requests=10 concurrent=4, pro actions=60 sockets=5 calls=7]
 `)
 	c, err := config.Load(config.Dev, sources(t, []string{"--config", path, "--listen", ":100"},
 		"TENANTRY_LISTEN=:10", "TENANTRY_OPERATOR_LISTEN=:20", "TENANTRY_LOG_LEVEL="))
@@ -125,7 +125,7 @@ plans: [free requests=10 concurrent=4, pro actions=60 sockets=5]
 	if c.Listen != ":100" || c.OperatorListen != ":20" || c.LogLevel != "warn" || c.Demo || c.DrainTimeout != 7*time.Second {
 		t.Errorf("got %+v", c)
 	}
-	if len(c.Plans) != 2 || c.Plans["free"] != (limits.Plan{Requests: 10, Concurrent: 4}) || c.Plans["pro"] != (limits.Plan{Actions: 60, Sockets: 5}) {
+	if len(c.Plans) != 2 || c.Plans["free"] != (limits.Plan{Requests: 10, Concurrent: 4}) || c.Plans["pro"] != (limits.Plan{Actions: 60, Sockets: 5, Calls: 7}) {
 		t.Errorf("plans %+v", c.Plans)
 	}
 	want := append([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.7/32")}, egress.Loopback()...)
@@ -173,7 +173,7 @@ func TestEveryMistakeIsToldAtOnceByTheNameThatWasUsed(t *testing.T) {
 		"TENANTRY_MANAGED_EXTENSIONS: expected names",
 		"TENANTRY_OPERATOR_KEY: expected printable ASCII",
 		"TENANTRY_PLANS: expected each plan once, got free twice", "TENANTRY_PLANS: expected a plan such as free requests=10",
-		`TENANTRY_PLANS: expected requests, concurrent, actions or sockets in the plan big, got "speed=3"`,
+		`TENANTRY_PLANS: expected requests, concurrent, actions, sockets or calls in the plan big, got "speed=3"`,
 		`TENANTRY_PLANS: expected a number from 1 to 1000000 in the plan small, got "sockets=0"`,
 		"TENANTRY_REDIS_URL: expected a URL such as redis://",
 	}
