@@ -49,7 +49,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
 		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID), Quota: r.quota(state.Tenant), Traffic: r.trafficOf(state.Project.ID),
-		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
+		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Answers: r.deps.Store, Calls: r.callsOf(state.Project), Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
 		Outdated: outdated,
 	})
 	if err != nil {
@@ -89,6 +89,19 @@ func (r *Registry) failuresOf(projectID string) *authn.Failures {
 		r.failures[projectID] = f
 	}
 	return f
+}
+
+// callsOf are the calls of a project's handlers; they outlive generations, so that a
+// change of configuration neither lets more of them run nor closes a circuit.
+func (r *Registry) callsOf(p tenants.Project) *instance.Calls {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, ok := r.calls[p.ID]
+	if !ok {
+		c = instance.NewCalls(r.deps.Metrics.ForProject(p.Slug))
+		r.calls[p.ID] = c
+	}
+	return c
 }
 
 func (r *Registry) trafficOf(projectID string) *allowlist.Traffic {

@@ -72,6 +72,7 @@ type Registry struct {
 	// failures outlive them too, so that it does not forget who guesses.
 	failures map[string]*authn.Failures
 	traffic  map[string]*allowlist.Traffic
+	calls    map[string]*instance.Calls
 }
 
 // New makes an empty registry.
@@ -79,7 +80,7 @@ func New(d Deps) *Registry {
 	if d.Idle == 0 {
 		d.Idle = 15 * time.Minute
 	}
-	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, usages: map[string]*limits.Usage{}, failures: map[string]*authn.Failures{}, traffic: map[string]*allowlist.Traffic{}}
+	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, usages: map[string]*limits.Usage{}, failures: map[string]*authn.Failures{}, traffic: map[string]*allowlist.Traffic{}, calls: map[string]*instance.Calls{}}
 }
 
 // Entry is one live project.
@@ -252,6 +253,7 @@ func (r *Registry) drop(projectID string) {
 	delete(r.limiters, projectID)
 	delete(r.failures, projectID)
 	delete(r.traffic, projectID)
+	delete(r.calls, projectID)
 	for slug, id := range r.ids {
 		if id == projectID {
 			delete(r.ids, slug)

@@ -27,7 +27,7 @@ func (r *router) cors(c *fiber.Ctx, g *live.Generation) bool {
 	if named { // never for "*": any page could act with the cookies of its readers
 		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
 	}
-	c.Set(fiber.HeaderAccessControlExposeHeaders, "x-request-id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After")
+	c.Set(fiber.HeaderAccessControlExposeHeaders, "x-request-id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Idempotency-Replayed")
 	c.Set(fiber.HeaderAccessControlAllowMethods, "GET,POST,PUT,PATCH,DELETE,OPTIONS") // of REST endpoints too
 	if preflight {
 		if wanted := c.Get(fiber.HeaderAccessControlRequestHeaders); wanted != "" {

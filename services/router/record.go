@@ -40,6 +40,9 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	if t.Err != nil {
 		event.Code = string(t.Err.Code)
 	}
+	if t.Replayed {
+		event.Detail["replayed"] = true
+	}
 	if len(t.Exceeded) > 0 {
 		event.Detail["exceeded"] = t.Exceeded
 	}

@@ -103,15 +103,15 @@ func segments(path string) ([]string, error) {
 func presentREST(c *fiber.Ctx, in call, response graphqlhttp.Response, rate limits.Decision) error {
 	e := response.Err
 	rateHeaders(c, rate, refusedForNow(e))
+	for _, h := range response.Headers {
+		c.Response().Header.Add(h.Name, h.Value)
+	}
 	if e != nil {
 		if e.Code == errcode.MethodNotAllowed {
 			c.Set(fiber.HeaderAllow, strings.TrimPrefix(e.Message, "Allowed methods: "))
 		}
 		dev := in.generation.Instance.Settings.DevMode
 		return sendJSON(c.Status(e.Status()), graphqlhttp.MediaJSON, restError(e, dev))
-	}
-	for _, h := range response.Headers {
-		c.Response().Header.Add(h.Name, h.Value)
 	}
 	body := graphqlhttp.Data(response.Body)
 	if !in.get {

@@ -16,6 +16,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
+	"tenantry/api/webhook"
 	"tenantry/policy/authn"
 	"tenantry/services/engine/instance"
 	"tenantry/services/live"
@@ -101,7 +102,7 @@ type upgraded struct {
 func (u *upgraded) Authenticate(ctx context.Context, sent []graphqlhttp.Header) (socket.Session, error) {
 	x := u.exchange
 	u.exchange.generation = nil
-	x.headers = x.headers.under(sent)
+	x.headers = x.headers.under(sent).without(webhook.HeaderIdempotencyKey) // of a request, and a socket has many
 	g, err := u.router.serving(ctx, u.project.ID)
 	if err == nil {
 		x.generation = g
@@ -253,6 +254,11 @@ func (h headers) withoutHandshake(cookies bool) headers {
 		name := strings.ToLower(one.Name)
 		return name == "connection" || name == "upgrade" || strings.HasPrefix(name, "sec-websocket-") || name == "cookie" && !cookies
 	})
+}
+
+// without leaves out a header.
+func (h headers) without(name string) headers {
+	return slices.DeleteFunc(h, func(one graphqlhttp.Header) bool { return strings.EqualFold(one.Name, name) })
 }
 
 // under is h below other headers, which replace those of the same name.

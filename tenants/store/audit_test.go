@@ -223,7 +223,7 @@ func TestIdempotentAnswers(t *testing.T) {
 	}
 	// The node that ran it died: another takes over, and the first can't
 	// answer any more.
-	query(t, url, "UPDATE tenantry.idempotent_answers SET claimed_at = now() - interval '3 minutes' WHERE scope LIKE 'tenant%'")
+	query(t, url, "UPDATE tenantry.idempotent_answers SET leased_until = now() - interval '1 second' WHERE scope LIKE 'tenant%'")
 	_, second, err := begin("b")
 	if err != nil || second == nil {
 		t.Fatalf("after a crash: %v", err)
@@ -231,6 +231,52 @@ func TestIdempotentAnswers(t *testing.T) {
 	_ = claim.Finish(ctx, store.Answer{Status: 500})
 	if _, _, err := begin("b"); !errors.Is(err, store.ErrIdempotencyInProgress) {
 		t.Errorf("the dead node answered: %v", err)
+	}
+}
+
+func TestARequestThatWasNotFinishedRunsAgainAsTheSameDelivery(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	ctx := t.Context()
+	begin := func(hash string) (*store.Claim, error) {
+		_, claim, err := s.BeginLeased(ctx, "p", "k", []byte(hash), 300*time.Millisecond)
+		return claim, err
+	}
+	first, err := begin("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own, err := first.Renew(ctx, time.Minute); !own || err != nil {
+		t.Fatalf("renewed: %v, %v", own, err)
+	}
+	time.Sleep(400 * time.Millisecond)
+	if _, err := begin("a"); !errors.Is(err, store.ErrIdempotencyInProgress) {
+		t.Errorf("a renewed claim was taken over: %v", err)
+	}
+	if err := first.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begin("b"); !errors.Is(err, store.ErrIdempotencyConflict) {
+		t.Errorf("another request took over: %v", err)
+	}
+	second, err := begin("a")
+	if err != nil || second.Delivery != first.Delivery || second.Delivery == "" {
+		t.Fatalf("%v: deliveries %q and %q", err, first.Delivery, second.Delivery)
+	}
+	if own, err := first.Renew(ctx, time.Minute); own || err != nil {
+		t.Errorf("the first renewed what another holds: %v, %v", own, err)
+	}
+	time.Sleep(400 * time.Millisecond) // the second one's node died
+	third, err := begin("a")
+	if err != nil || third.Delivery != first.Delivery {
+		t.Fatalf("after the lease: %v, %+v", err, third)
+	}
+	_ = second.Finish(ctx, store.Answer{Status: 500})
+	if err := third.Finish(ctx, store.Answer{Status: 200}); err != nil {
+		t.Fatal(err)
+	}
+	if answer, _, err := s.BeginLeased(ctx, "p", "k", []byte("a"), time.Minute); err != nil || answer == nil || answer.Status != 200 {
+		t.Errorf("%+v, %v", answer, err)
 	}
 }
 

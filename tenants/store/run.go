@@ -78,7 +78,8 @@ const (
 
 func runContext(projectID, id, what string) string { return "run:" + projectID + ":" + id + ":" + what }
 
-// AddRun queues a run: when it returns nil, the run survives whatever happens.
+// AddRun queues a run: when it returns nil, the run survives whatever happens. A run
+// that is there already stays as it is.
 func (s *Store) AddRun(ctx context.Context, r NewRun) error {
 	request, err := s.vault.Seal(r.Request, runContext(r.ProjectID, r.ID, "request"))
 	if err != nil {
@@ -94,7 +95,8 @@ func (s *Store) AddRun(ctx context.Context, r NewRun) error {
 	}
 	_, err = s.pool.Exec(ctx, `WITH added AS (
 		INSERT INTO tenantry.action_runs (id, project_id, action, role, identity, request, headers, token_hash, deadline)
-		VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, now() + $9::interval) RETURNING id)
+		VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, now() + $9::interval)
+		ON CONFLICT (id) DO NOTHING RETURNING id)
 		SELECT pg_notify($10, $11) FROM added`,
 		r.ID, r.ProjectID, r.Action, r.Role, string(identity), request, headers, vault.Hash(r.Token.Reveal()), r.MaxAge, runChannel, runsQueued)
 	return wrap("queue run", err)

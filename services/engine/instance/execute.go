@@ -34,7 +34,7 @@ func (i *Instance) Execute(ctx context.Context, s session.Session, r Request) (g
 	result, err := i.execute(ctx, s, r, &trail)
 	trail.finish(err)
 	if err != nil {
-		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err}, trail
+		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err, Headers: result.Headers}, trail
 	}
 	return graphqlhttp.Response{Body: result.Body, Headers: result.Headers, Extensions: trail.extensions()}, trail
 }
@@ -84,14 +84,22 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err := i.decide(ctx, s, p.about(), program.asks, vars, trail); err != nil {
 		return none, err
 	}
-	return i.run(ctx, s, program.Program, executor.Request{
+	request := executor.Request{
 		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
-	}, trail)
+	}
+	if program.Plan.Mutation {
+		if key := idempotencyKey(r.ClientHeaders); key != "" {
+			return i.once(ctx, key, r, trail, request, func(keyed executor.Request) (executor.Result, error) {
+				return i.run(ctx, s, program.Program, keyed, trail)
+			})
+		}
+	}
+	return i.run(ctx, s, program.Program, request, trail)
 }
 
 // run runs a program within the time that the session has.
 func (i *Instance) run(ctx context.Context, s session.Session, program *executor.Program, r executor.Request, trail *Trail) (executor.Result, error) {
-	limit := i.timeLimit(s)
+	limit := i.timeLimit(s, program)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	trail.Executed = true

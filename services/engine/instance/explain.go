@@ -47,7 +47,7 @@ func (i *Instance) Explain(ctx context.Context, s session.Session, r graphqlhttp
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, i.timeLimit(s))
+	ctx, cancel := context.WithTimeout(ctx, i.timeLimit(s, program.Program))
 	defer cancel()
 	fields, err := i.executor.Explain(ctx, program.Program, executor.Request{Session: s, Variables: vars})
 	if err != nil {

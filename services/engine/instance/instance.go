@@ -57,7 +57,12 @@ type Outside struct {
 	Metrics  *metrics.Project
 	Recorder *audit.Recorder
 	// Runs keeps the runs of asynchronous actions; nil refuses them.
-	Runs    RunStore
+	Runs RunStore
+	// Answers keeps the answers to mutations with an idempotency key; nil refuses them.
+	Answers AnswerStore
+	// Calls is what the project's calls of handlers have in common; nil means that the
+	// instance's own calls have nothing in common with others'.
+	Calls   *Calls
 	Logger  *slog.Logger
 	Version string
 	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
@@ -67,6 +72,13 @@ type Outside struct {
 	// wait; may be nil.
 	Outdated func()
 }
+
+// Calls is what the calls of a project's handlers have in common: how many run, and
+// which handlers fail. It outlives instances.
+type Calls = action.Traffic
+
+// NewCalls makes the Calls of a project; its circuits are counted.
+func NewCalls(m *metrics.Project) *Calls { return action.NewTraffic(m.RecordCircuit) }
 
 // Instance is one project's engine. Immutable but for its caches; safe for
 // concurrent use.
@@ -159,7 +171,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 		Policy:  i.policy,
 		Caller: action.New(action.Options{
 			Client: outside.Client, Variables: c.Settings.Lookup, Expand: c.Settings.Expand,
-			SigningKeys: keys, Version: outside.Version, ConfiguredFirst: true,
+			SigningKeys: keys, Version: outside.Version, ConfiguredFirst: true, Traffic: outside.Calls, Tenant: outside.Quota,
 		}),
 	}
 	if outside.Runs != nil {

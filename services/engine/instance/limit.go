@@ -8,6 +8,8 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/session"
 	"tenantry/policy/limits"
+	"tenantry/services/engine/action"
+	"tenantry/services/engine/executor"
 	"tenantry/services/engine/plan"
 )
 
@@ -63,10 +65,14 @@ func (i *Instance) violated(s session.Session, code errcode.Code) {
 // defaultTimeLimit bounds an operation of a project without a limit of its own.
 const defaultTimeLimit = 60 * time.Second
 
-// timeLimit is when an operation is stopped.
-func (i *Instance) timeLimit(s session.Session) time.Duration {
+// timeLimit is when an operation is stopped. Handlers have timeouts of their own,
+// which may be longer than what is enough for a database.
+func (i *Instance) timeLimit(s session.Session, p *executor.Program) time.Duration {
 	if d := limits.TimeLimit(i.Document.APILimits, s); d > 0 && !limits.OnTrial(i.Document.APILimits) {
 		return d
+	}
+	if p.Actions {
+		return defaultTimeLimit + action.DefaultMaxTimeout
 	}
 	return defaultTimeLimit
 }

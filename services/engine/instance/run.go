@@ -56,6 +56,8 @@ type sentRun struct {
 	Query       string          `json:"query"`
 	RequestID   string          `json:"request_id"`
 	TraceParent string          `json:"trace_parent"`
+	// IdempotencyKey is the client's; empty for none.
+	IdempotencyKey string `json:"idempotency_key,omitempty"`
 	// Token is the same for all deliveries: a handler that knows the run from an
 	// earlier one may report with what it was told then.
 	Token string `json:"token"`
@@ -65,9 +67,12 @@ type sentRun struct {
 func (r runs) Queue(ctx context.Context, call action.Call) (string, error) {
 	// Random, not ordered by time: for sessions without an identity the id is all
 	// that keeps others from the result.
-	id := uuid.NewString()
+	id := call.ID
+	if id == "" { // else it follows from one that is random
+		id = uuid.NewString()
+	}
 	token, _ := vault.Token("ct_")
-	request, err := json.Marshal(sentRun{call.Input, call.Session, call.Query, call.RequestID, call.TraceParent, token.Reveal()})
+	request, err := json.Marshal(sentRun{call.Input, call.Session, call.Query, call.RequestID, call.TraceParent, call.IdempotencyKey, token.Reveal()})
 	if err != nil {
 		return "", err
 	}
@@ -148,7 +153,7 @@ func (i *Instance) DeliverRun(ctx context.Context, d store.Delivery) (*model.Act
 	}
 	result, err := i.executor.Deliver(ctx, action.Call{
 		Action: a, Types: i.Model.Types, Input: sent.Input, Session: sent.Session, Query: sent.Query, ID: d.ID,
-		RequestID: sent.RequestID, TraceParent: sent.TraceParent, ClientHeaders: headers, Completion: vault.NewSecret(sent.Token),
+		RequestID: sent.RequestID, TraceParent: sent.TraceParent, ClientHeaders: headers, IdempotencyKey: sent.IdempotencyKey, Completion: vault.NewSecret(sent.Token),
 	})
 	return a, result, err
 }

@@ -28,6 +28,9 @@ type Trail struct {
 	// Fields are the root fields, by name; shared, not to be changed.
 	Fields  []string
 	Actions bool
+	// Replayed says that nothing ran: the answer is that to an earlier request with the
+	// same idempotency key.
+	Replayed bool
 	// Executed says that the operation began to run: what went wrong then is its
 	// result, not a refusal.
 	Executed  bool
@@ -133,7 +136,7 @@ func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
 		i.outside.Logger.Warn("action failed", "type", "action-handler-log", "project", i.Project.Slug, "action", call.Action, "code", code,
 			"status", call.Result.Status, "request_id", call.RequestID, "error", operatorText(call.Err))
 	}
-	i.outside.Metrics.RecordAction(outcome, call.Result.Duration)
+	i.count(call, outcome, code)
 	if call.Err == nil && call.Session.Auth != session.AuthAdminSecret && !i.Sampled() {
 		return
 	}
@@ -141,6 +144,22 @@ func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
 		Kind: audit.KindAction, TenantID: i.Project.TenantID, ProjectID: i.Project.ID,
 		Actor: Actor(call.Session), Role: call.Session.Role, Action: "action.call", Target: call.Action,
 		Outcome: outcome, Code: code, RequestID: call.RequestID, IP: call.Session.IP,
-		Detail: map[string]any{"status": call.Result.Status, "ms": call.Result.Duration.Milliseconds()},
+		Detail: map[string]any{"status": call.Result.Status, "ms": call.Result.Duration.Milliseconds(), "attempts": call.Result.Attempts},
 	})
 }
+
+// count counts a call by what came of it, and apart from others those that were not
+// made.
+func (i *Instance) count(call executor.ActionCall, outcome, code string) {
+	if call.Result.Attempts > 1 {
+		i.outside.Metrics.RecordActionRetries(call.Result.Attempts - 1)
+	}
+	if refusal, ok := callRefusals[errcode.Code(code)]; ok && call.Result.Attempts == 0 {
+		i.outside.Metrics.RecordActionRefusal(refusal)
+		return
+	}
+	i.outside.Metrics.RecordAction(outcome, call.Result.Duration)
+}
+
+// callRefusals are the errors of calls that were not made, as metrics name them.
+var callRefusals = map[errcode.Code]string{errcode.ActionCircuitOpen: "circuit-open", errcode.ActionOverloaded: "overloaded"}
