@@ -71,10 +71,36 @@ const (
 	Refused     Verdict = "refused"
 )
 
+// Modes say which mode a role is in.
+type Modes struct {
+	Default Mode
+	PerRole map[string]Mode // those of a mode of their own
+}
+
+func (m Modes) of(role string) Mode {
+	mode, ok := m.PerRole[role]
+	if !ok {
+		mode = m.Default
+	}
+	if role == session.Admin || mode == "" {
+		return Disabled
+	}
+	return mode
+}
+
+func (m Modes) some(mode Mode) bool {
+	for _, own := range m.PerRole {
+		if own == mode {
+			return true
+		}
+	}
+	return m.Default == mode
+}
+
 // List is a project's allow-list. It is safe for concurrent use and never
 // changes.
 type List struct {
-	mode      Mode
+	modes     Modes
 	match     Match
 	scopes    map[string]*scope // by Hash or Loose
 	trees     *treeIndex        // for Subset
@@ -108,11 +134,8 @@ type document struct {
 
 // New builds a list. An operation may be listed several times: one entry that
 // covers the role is enough.
-func New(mode Mode, match Match, entries []Entry) *List {
-	if mode == "" {
-		mode = Disabled
-	}
-	l := &List{mode: mode, match: match, scopes: make(map[string]*scope, len(entries)), documents: map[string]*document{}}
+func New(modes Modes, match Match, entries []Entry) *List {
+	l := &List{modes: modes, match: match, scopes: make(map[string]*scope, len(entries)), documents: map[string]*document{}}
 	for _, e := range entries {
 		l.persisted = l.persisted || e.ID != ""
 	}
@@ -157,16 +180,13 @@ func (l *List) addDocument(id string, e Entry) {
 	}
 }
 
-// Mode returns the list's mode.
-func (l *List) Mode() Mode { return l.mode }
-
-// Active reports whether Check compares anything: without it, callers need not
-// hash the operation.
-func (l *List) Active() bool { return l.mode != Disabled }
+// Active reports whether Check compares anything of a role: without it, callers
+// need not hash the operation.
+func (l *List) Active(role string) bool { return l.modes.of(role) != Disabled }
 
 // TakesIDs reports whether clients may send ids in place of texts: the project has
 // persisted documents, or wants nothing else.
-func (l *List) TakesIDs() bool { return l.persisted || l.mode == IDsOnly }
+func (l *List) TakesIDs() bool { return l.persisted || l.modes.some(IDsOnly) }
 
 // Document finds the text of an id: that of a persisted document, or the SHA-256
 // of a listed operation's text in hex. One that is for other roles is not found.
@@ -180,7 +200,7 @@ func (l *List) Document(role, id string) (text string, ok bool) {
 
 // CheckText refuses the text of an operation where only ids may be sent.
 func (l *List) CheckText(role string) error {
-	if l.mode != IDsOnly || role == session.Admin {
+	if l.modes.of(role) != IDsOnly {
 		return nil
 	}
 	return refusal("only the ids of persisted documents may be sent")
@@ -189,13 +209,14 @@ func (l *List) CheckText(role string) error {
 // Check asks whether a role may send an operation. The error is an
 // *errcode.Error whose internal part tells administrators why.
 func (l *List) Check(role string, s Shape) (Verdict, error) {
-	if l.mode == Disabled || role == session.Admin {
+	mode := l.modes.of(role)
+	if mode == Disabled {
 		return NotChecked, nil
 	}
 	if l.lists(role, s) {
 		return Listed, nil
 	}
-	if l.mode == Audit {
+	if mode == Audit {
 		return WouldRefuse, nil
 	}
 	return Refused, refusal("query is not in any of the allowlists")

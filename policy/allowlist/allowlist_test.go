@@ -47,7 +47,7 @@ func TestAnOperationPassesByModeRoleAndEntry(t *testing.T) {
 		{allowlist.IDsOnly, "user", "unknown", allowlist.Refused},
 		{"strict", "user", "unknown", allowlist.Refused},
 	} {
-		got, err := allowlist.New(test.mode, "", entries).Check(test.role, allowlist.Shape{Hash: test.hash})
+		got, err := allowlist.New(allowlist.Modes{Default: test.mode}, "", entries).Check(test.role, allowlist.Shape{Hash: test.hash})
 		if got != test.want || (err != nil) != (test.want == allowlist.Refused) {
 			t.Errorf("%+v: got %s, %v", test, got, err)
 		}
@@ -63,10 +63,10 @@ func TestARefusalTellsAdministratorsWhy(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	_, err := allowlist.New(allowlist.Enforce, "", nil).Check("user", allowlist.Shape{Hash: "x"})
+	_, err := allowlist.New(allowlist.Modes{Default: allowlist.Enforce}, "", nil).Check("user", allowlist.Shape{Hash: "x"})
 	check(err, "query is not in any of the allowlists")
-	check(allowlist.New(allowlist.IDsOnly, "", nil).CheckText("user"), "only the ids of persisted documents may be sent")
-	if err := allowlist.New(allowlist.IDsOnly, "", nil).CheckText("admin"); err != nil {
+	check(allowlist.New(allowlist.Modes{Default: allowlist.IDsOnly}, "", nil).CheckText("user"), "only the ids of persisted documents may be sent")
+	if err := allowlist.New(allowlist.Modes{Default: allowlist.IDsOnly}, "", nil).CheckText("admin"); err != nil {
 		t.Error(err)
 	}
 }
@@ -94,7 +94,7 @@ func TestDocumentsAreFoundByIDAndHashByThoseWhoMayUseThem(t *testing.T) {
 		{allowlist.Disabled, []allowlist.Entry{document, again}, true, "guest", "d1", ""},
 		{allowlist.IDsOnly, nil, true, "user", "", ""},
 	} {
-		l := allowlist.New(test.mode, "", test.entries)
+		l := allowlist.New(allowlist.Modes{Default: test.mode}, "", test.entries)
 		text, ok := l.Document(test.role, test.id)
 		if l.TakesIDs() != test.takes || text != test.want || ok != (test.want != "") {
 			t.Errorf("%+v: takes ids %v, %q %v", test, l.TakesIDs(), text, ok)
@@ -134,4 +134,25 @@ func TestTrafficIsBoundedAndForgetsWhatIsOldest(t *testing.T) {
 	}
 	var none *allowlist.Seen
 	none.Again(begin)
+}
+
+func TestARoleMayHaveAModeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	modes := allowlist.Modes{Default: allowlist.Audit, PerRole: map[string]allowlist.Mode{
+		"open": allowlist.Disabled, "strict": allowlist.Enforce, "ids": allowlist.IDsOnly, "admin": allowlist.Enforce,
+	}}
+	l := allowlist.New(modes, "", []allowlist.Entry{{Shape: allowlist.Shape{Hash: "listed"}, Text: "{ a }"}})
+	for role, want := range map[string][2]allowlist.Verdict{
+		"other": {allowlist.WouldRefuse, allowlist.Listed}, "open": {allowlist.NotChecked, allowlist.NotChecked},
+		"strict": {allowlist.Refused, allowlist.Listed}, "ids": {allowlist.Refused, allowlist.Listed}, "admin": {allowlist.NotChecked, allowlist.NotChecked},
+	} {
+		unknown, _ := l.Check(role, allowlist.Shape{Hash: "unknown"})
+		listed, _ := l.Check(role, allowlist.Shape{Hash: "listed"})
+		if unknown != want[0] || listed != want[1] || l.Active(role) != (want[0] != allowlist.NotChecked) || (l.CheckText(role) != nil) != (role == "ids") {
+			t.Errorf("%s: %s, %s, active %v, text %v", role, unknown, listed, l.Active(role), l.CheckText(role))
+		}
+	}
+	if !l.TakesIDs() {
+		t.Error("ids are not taken although a role may send nothing else")
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tenantry/api/errcode"
+	"tenantry/api/session"
 	"tenantry/policy/authz"
 	"tenantry/services/engine/operation"
 	"tenantry/services/revision"
@@ -22,6 +23,7 @@ const ownCollection = "tenantry_allowlist"
 
 type allowlistView struct {
 	Mode        string                 `json:"mode" enum:"disabled,audit,enforce,ids_only"`
+	Roles       map[string]string      `json:"roles,omitempty" nullable:"false" doc:"Modes of roles that have one of their own, by role."`
 	Match       string                 `json:"match,omitempty" enum:"exact,normalized,subset"`
 	Operations  []allowedOperationView `json:"operations,omitempty" nullable:"false"`
 	Collections []string               `json:"collections,omitempty" nullable:"false" doc:"Query collections of the metadata that are allowed as well."`
@@ -52,7 +54,7 @@ func isOwnCollection(name string) bool {
 func showAllowlist(o revision.Outcome) *allowlistOutput {
 	v := allowlistView{
 		Mode: orDefault(o.Settings.AllowlistMode, settings.AllowlistModes[0]), Match: orDefault(o.Settings.AllowlistMatch, settings.AllowlistMatches[0]),
-		Operations: []allowedOperationView{}, Collections: []string{},
+		Operations: []allowedOperationView{}, Collections: []string{}, Roles: o.Settings.AllowlistRoles,
 	}
 	for _, entry := range o.Document.Allowlist {
 		if !isOwnCollection(entry.Collection) {
@@ -109,7 +111,7 @@ func (s *service) putAllowlist(ctx context.Context, c *call, in *putAllowlistInp
 			return in.Body.into(doc)
 		},
 		Settings: func(set settings.Settings) (settings.Settings, error) {
-			set.AllowlistMode, set.AllowlistMatch = in.Body.Mode, in.Body.Match
+			set.AllowlistMode, set.AllowlistMatch, set.AllowlistRoles = in.Body.Mode, in.Body.Match, in.Body.Roles
 			return set, nil
 		},
 	}
@@ -127,6 +129,15 @@ func (s *service) putAllowlist(ctx context.Context, c *call, in *putAllowlistInp
 
 // check finds what is wrong with the operations.
 func (v *allowlistView) check() (mistakes []Mistake) {
+	for role, mode := range v.Roles {
+		at := "/roles/" + escapePointer(role)
+		if role == "" || role == session.Admin {
+			mistakes = append(mistakes, wrong(at, "expected a role other than admin, who may send anything"))
+		}
+		if !slices.Contains(settings.AllowlistModes, mode) {
+			mistakes = append(mistakes, wrong(at, "expected one of %s", strings.Join(settings.AllowlistModes, ", ")))
+		}
+	}
 	names := map[string]bool{}
 	for i, op := range v.Operations {
 		at := fmt.Sprintf("/operations/%d", i)

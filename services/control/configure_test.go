@@ -290,7 +290,13 @@ func TestLimitsAndTheAllowlistAreViewsOfTheMetadata(t *testing.T) {
 		t.Errorf("mistakes at %v", got)
 	}
 	s.want(422, owner, "PUT", p+"/allowlist", `{"mode":"enforce","collections":["none"]}`)
-	s.want(200, owner, "PUT", p+"/allowlist", `{"mode":"disabled"}`, "If-Match", set.header.Get("ETag"))
+	if got := s.want(422, owner, "PUT", p+"/allowlist", `{"mode":"audit","roles":{"admin":"enforce","user":"strict"}}`).places(t); !slices.Equal(slices.Sorted(slices.Values(got)), []string{"/roles/admin", "/roles/user"}) {
+		t.Errorf("places %v", got)
+	}
+	s.want(200, owner, "PUT", p+"/allowlist", `{"mode":"disabled","roles":{"partner":"ids_only"}}`, "If-Match", set.header.Get("ETag"))
+	if got := s.want(200, owner, "GET", p+"/allowlist", "").at(t, "roles.partner"); got != "ids_only" {
+		t.Errorf("the mode of the role partner: %v", got)
+	}
 	s.want(412, owner, "PUT", p+"/allowlist", `{"mode":"audit"}`, "If-Match", set.header.Get("ETag"))
 }
 

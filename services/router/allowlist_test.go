@@ -77,6 +77,21 @@ func TestModesAndMatchesOfTheAllowList(t *testing.T) {
 			}
 		}
 	}
+	// A role may have a mode of its own, stricter or looser.
+	for _, test := range []struct{ mode, own, body, want string }{
+		{"disabled", "enforce", text(`{notes{text}}`), refusedByList},
+		{"enforce", "disabled", text(`{notes{text}}`), notesOfAnn},
+		{"enforce", "audit", text(`{notes{text}}`), notesOfAnn},
+		{"audit", "ids_only", text(`{notes{id text}}`), refusedByList},
+		{"disabled", "ids_only", hash(`{notes{id text}}`), bothOfAnn},
+	} {
+		s.configure(func(set *settings.Settings) {
+			set.AllowlistMode, set.AllowlistMatch, set.AllowlistRoles = test.mode, "exact", map[string]string{"user": test.own, "other": "enforce"}
+		})
+		if got := s.send(test.body); got != test.want {
+			t.Errorf("%s, of the role %s: %s\ngot  %s\nwant %s", test.mode, test.own, test.body, got, test.want)
+		}
+	}
 	// An admin may send anything in every mode.
 	if got, _ := s.post(`{notes{text}}`, "X-Hasura-Admin-Secret", s.secret); !strings.Contains(got, `"two"`) {
 		t.Errorf("admin: %s", got)

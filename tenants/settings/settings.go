@@ -30,10 +30,12 @@ type Settings struct {
 	Variables      []Variable      `json:"variables,omitempty"`
 	SigningSecrets []SigningSecret `json:"signing_secrets,omitempty"` // newest last, at most MaxSigningSecrets
 	AllowlistMode  string          `json:"allowlist_mode,omitempty"`  // disabled (also when empty), audit, enforce, ids_only
-	AllowlistMatch string          `json:"allowlist_match,omitempty"` // exact (also when empty), normalized, subset
-	AuditSample    *float64        `json:"audit_sample,omitempty"`    // 0 to 1; nil is the installation's default
-	DevMode        bool            `json:"dev_mode,omitempty"`        // clients see extensions.internal
-	Compat         Compat          `json:"compat,omitzero"`
+	// AllowlistRoles are the modes of roles that have one of their own.
+	AllowlistRoles map[string]string `json:"allowlist_roles,omitempty"`
+	AllowlistMatch string            `json:"allowlist_match,omitempty"` // exact (also when empty), normalized, subset
+	AuditSample    *float64          `json:"audit_sample,omitempty"`    // 0 to 1; nil is the installation's default
+	DevMode        bool              `json:"dev_mode,omitempty"`        // clients see extensions.internal
+	Compat         Compat            `json:"compat,omitzero"`
 	// ProjectKey is the project's Ed25519 private key (base64 of its seed) for
 	// delegation tokens and audit checkpoints.
 	ProjectKey vault.Secret `json:"project_key,omitzero"`

@@ -38,7 +38,7 @@ func full() settings.Settings {
 		Policies: []settings.Policy{{Name: "main", Text: "package authz"}}, PolicyData: json.RawMessage(`{"n":1.50}`),
 		Variables:      []settings.Variable{{Name: "KEY", Value: secret("canary-variable"), Secret: true}},
 		SigningSecrets: []settings.SigningSecret{settings.NewSigningSecret(time.Date(2030, 1, 2, 3, 4, 5, 6000, time.UTC))},
-		AllowlistMode:  "enforce", AllowlistMatch: "subset", AuditSample: &sample, DevMode: true, ProjectKey: settings.NewProjectKey(),
+		AllowlistMode:  "enforce", AllowlistRoles: map[string]string{"partner": "ids_only"}, AllowlistMatch: "subset", AuditSample: &sample, DevMode: true, ProjectKey: settings.NewProjectKey(),
 	}
 }
 
@@ -221,6 +221,8 @@ func TestSettingsAreValidatedWhole(t *testing.T) {
 		"variable twice":      {func(s *settings.Settings) { s.Variables = append(s.Variables, s.Variables[0]) }, "/variables/1/name"},
 		"policy's name":       {func(s *settings.Settings) { s.Policies[0].Name = "../x" }, "/policies/0/name"},
 		"policy data":         {func(s *settings.Settings) { s.PolicyData = json.RawMessage(`[]`) }, "/policy_data"},
+		"the mode of a role":  {func(s *settings.Settings) { s.AllowlistRoles = map[string]string{"user": "on"} }, "/allowlist_roles/user"},
+		"a mode of the admin": {func(s *settings.Settings) { s.AllowlistRoles = map[string]string{"admin": "enforce"} }, "/allowlist_roles/admin"},
 		"mode":                {func(s *settings.Settings) { s.AllowlistMode = "on" }, "/allowlist_mode"},
 		"match":               {func(s *settings.Settings) { s.AllowlistMatch = "some" }, "/allowlist_match"},
 		"sample":              {func(s *settings.Settings) { s.AuditSample = &nan }, "/audit_sample"},

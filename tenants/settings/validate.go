@@ -32,6 +32,15 @@ func (s Settings) Validate() error {
 	if s.AllowlistMode != "" && !slices.Contains(AllowlistModes, s.AllowlistMode) {
 		m.add("/allowlist_mode", "expected one of %s", strings.Join(AllowlistModes, ", "))
 	}
+	for role, mode := range s.AllowlistRoles {
+		at := below("/allowlist_roles", role)
+		if role == "" || role == "admin" {
+			m.add(at, "expected a role other than admin, who may send anything")
+		}
+		if !slices.Contains(AllowlistModes, mode) {
+			m.add(at, "expected one of %s", strings.Join(AllowlistModes, ", "))
+		}
+	}
 	if s.AllowlistMatch != "" && !slices.Contains(AllowlistMatches, s.AllowlistMatch) {
 		m.add("/allowlist_match", "expected one of %s", strings.Join(AllowlistMatches, ", "))
 	}

@@ -41,7 +41,11 @@ func allowedOperations(c Config) *allowlist.List {
 			entries = append(entries, e)
 		}
 	}
-	return allowlist.New(allowlist.Mode(c.Settings.AllowlistMode), match, entries)
+	modes := allowlist.Modes{Default: allowlist.Mode(c.Settings.AllowlistMode), PerRole: map[string]allowlist.Mode{}}
+	for role, mode := range c.Settings.AllowlistRoles {
+		modes.PerRole[role] = allowlist.Mode(mode)
+	}
+	return allowlist.New(modes, match, entries)
 }
 
 func isDocuments(collection string) bool {
@@ -96,7 +100,7 @@ func notFoundDocument() error {
 // caller learns nothing of the schema from an operation that is not allowed. One
 // that is prepared was compared before.
 func (i *Instance) checkAllowlist(s session.Session, r Request, trail *Trail) error {
-	if s.IsAdmin() || !i.allowlist.Active() {
+	if !i.allowlist.Active(s.Role) {
 		return nil
 	}
 	if p, ok := i.prepared.GetIfPresent(keyOf(s, r)); ok && p.listed != allowlist.NotChecked {

@@ -65,7 +65,7 @@ func TestAnOperationMatchesAListedOneByTheMatch(t *testing.T) {
 	} {
 		got := 0
 		for match, bit := range map[allowlist.Match]int{allowlist.Exact: exact, allowlist.Normalized: normalized, allowlist.Subset: subset} {
-			list := allowlist.New(allowlist.Enforce, match, []allowlist.Entry{{Shape: shapeOf(t, test.listed, match)}})
+			list := allowlist.New(allowlist.Modes{Default: allowlist.Enforce}, match, []allowlist.Entry{{Shape: shapeOf(t, test.listed, match)}})
 			if verdict, _ := list.Check("user", shapeOf(t, test.sent, match)); verdict == allowlist.Listed {
 				got |= bit
 			}
@@ -119,7 +119,7 @@ func TestTenThousandOperationsAreSmallAndFoundQuickly(t *testing.T) {
 		for i, text := range texts {
 			entries[i] = allowlist.Entry{Shape: shapeOf(t, text, match), ID: fmt.Sprint("d", i), Text: text, Roles: []string{"user"}}
 		}
-		list := allowlist.New(allowlist.Enforce, match, entries)
+		list := allowlist.New(allowlist.Modes{Default: allowlist.Enforce}, match, entries)
 		clear(entries) // only what the list keeps counts
 		grown := heap() - before
 
