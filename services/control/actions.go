@@ -154,7 +154,7 @@ type createActionInput struct {
 }
 
 func (s *service) createAction(ctx context.Context, c *call, in *createActionInput) (*actionOutput, error) {
-	return s.storeAction(ctx, c, in.IfMatch, "action.create", &in.Body, func(doc *metadata.Document) error {
+	return s.storeAction(ctx, c, in.IfMatch, revision.Change{Action: "action.create"}, &in.Body, func(doc *metadata.Document) error {
 		if _, exists := doc.Action(in.Body.Name); exists {
 			p := problem(http.StatusConflict, "already-exists", "an action of this name is registered already; PUT replaces it")
 			p.Errors = []Mistake{wrong("/name", "taken")}
@@ -167,6 +167,7 @@ func (s *service) createAction(ctx context.Context, c *call, in *createActionInp
 type putActionInput struct {
 	ActionPath
 	Precondition
+	Forced
 	Body actionInput
 }
 
@@ -177,12 +178,12 @@ func (s *service) putAction(ctx context.Context, c *call, in *putActionInput) (*
 	if in.Body.Name != in.Name {
 		return nil, invalid(wrong("/name", "expected the name that the path has, or none"))
 	}
-	return s.storeAction(ctx, c, in.IfMatch, "action.replace", &in.Body, func(*metadata.Document) error { return nil })
+	return s.storeAction(ctx, c, in.IfMatch, revision.Change{Action: "action.replace", Force: in.Force}, &in.Body, func(*metadata.Document) error { return nil })
 }
 
 // storeAction puts an action and its types into the metadata. may refuses by
 // what the document has.
-func (s *service) storeAction(ctx context.Context, c *call, ifMatch, audited string, in *actionInput, may func(*metadata.Document) error) (*actionOutput, error) {
+func (s *service) storeAction(ctx context.Context, c *call, ifMatch string, change revision.Change, in *actionInput, may func(*metadata.Document) error) (*actionOutput, error) {
 	expect, err := precondition(ifMatch)
 	if err != nil {
 		return nil, err
@@ -199,16 +200,14 @@ func (s *service) storeAction(ctx context.Context, c *call, ifMatch, audited str
 	r.mistakes = mistakes
 	// What the database has to say is asked for even if there are mistakes
 	// already: all of them are told at once.
-	o, err := s.Revisions.Apply(ctx, c.project.ID, revision.Change{
-		Author: c.author(), Action: audited, Target: c.in("actions", in.Name), ExpectVersion: expect,
-		DryRun: len(mistakes) > 0,
-		Metadata: func(doc *metadata.Document) (*metadata.Document, error) {
-			if err := may(doc); err != nil {
-				return nil, err
-			}
-			return r.into(doc)
-		},
-	})
+	change.Author, change.Target, change.ExpectVersion, change.DryRun = c.author(), c.in("actions", in.Name), expect, len(mistakes) > 0
+	change.Metadata = func(doc *metadata.Document) (*metadata.Document, error) {
+		if err := may(doc); err != nil {
+			return nil, err
+		}
+		return r.into(doc)
+	}
+	o, err := s.Revisions.Apply(ctx, c.project.ID, change)
 	if err != nil {
 		return nil, r.explain(matched(ifMatch, err))
 	}
@@ -218,9 +217,14 @@ func (s *service) storeAction(ctx context.Context, c *call, ifMatch, audited str
 	return showAction(o, in.Name)
 }
 
-func (s *service) deleteAction(ctx context.Context, c *call, in *ActionPath) (*empty, error) {
+type deleteActionInput struct {
+	ActionPath
+	Forced
+}
+
+func (s *service) deleteAction(ctx context.Context, c *call, in *deleteActionInput) (*empty, error) {
 	_, err := s.Revisions.Apply(ctx, c.project.ID, revision.Change{
-		Author: c.author(), Action: "action.delete", Target: c.in("actions", in.Name),
+		Author: c.author(), Action: "action.delete", Target: c.in("actions", in.Name), Force: in.Force,
 		Metadata: func(doc *metadata.Document) (*metadata.Document, error) {
 			if _, ok := doc.Action(in.Name); !ok {
 				return nil, errNotFound

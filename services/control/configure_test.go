@@ -298,6 +298,27 @@ func TestLimitsAndTheAllowlistAreViewsOfTheMetadata(t *testing.T) {
 		t.Errorf("the mode of the role partner: %v", got)
 	}
 	s.want(412, owner, "PUT", p+"/allowlist", `{"mode":"audit"}`, "If-Match", set.header.Get("ETag"))
+
+	// What breaks an operation of the list needs force.
+	s.want(200, owner, "POST", p+"/tables:track", `{"tables":"all","relationships":true}`)
+	readable := `{"select_permissions":[{"role":"user","permission":{"columns":["id"],"filter":{}}}]}`
+	s.want(200, owner, "PUT", p+"/tables/public.review", readable)
+	s.want(200, owner, "PUT", p+"/allowlist", list)
+	refused := s.want(422, owner, "PUT", p+"/tables/public.review", `{}`)
+	if refused.at(t, "code") != "dependency-error" || !slices.Equal(refused.places(t), []string{"/allowlist/tenantry_allowlist:user/b"}) {
+		t.Errorf("a table that an operation needs: %s", refused.text)
+	}
+	doc := s.want(200, owner, "GET", p+"/metadata", "").text
+	less := strings.Replace(doc, `"columns":["id"]`, `"columns":[]`, 1)
+	if refused := s.want(422, owner, "PUT", p+"/metadata", less); less == doc || refused.at(t, "code") != "dependency-error" {
+		t.Errorf("a document that breaks one: %s", refused.text)
+	}
+	s.want(200, owner, "PUT", p+"/tables/public.review?force=true", `{}`)
+	back := s.want(200, owner, "GET", p+"/metadata/revisions", "").at(t, "items.1.revision").(float64)
+	s.want(200, owner, "POST", p+"/metadata:rollback", fmt.Sprintf(`{"revision":%.0f}`, back))
+	last := s.want(200, owner, "GET", p+"/metadata/revisions", "").at(t, "items.1.revision").(float64)
+	s.want(422, owner, "POST", p+"/metadata:rollback", fmt.Sprintf(`{"revision":%.0f}`, last))
+	s.want(200, owner, "POST", p+"/metadata:rollback?force=true", fmt.Sprintf(`{"revision":%.0f}`, last))
 }
 
 func TestSecretsOfAProjectAreNotGivenBack(t *testing.T) {

@@ -37,6 +37,7 @@ func (s *service) getMetadata(ctx context.Context, c *call, _ *ProjectPath) (*ob
 type putMetadataInput struct {
 	ProjectPath
 	Precondition
+	Forced
 	AllowInconsistent bool `query:"allow_inconsistent" doc:"Keep the document although objects do not resolve."`
 	DropOwn           bool `query:"drop_own" doc:"Let masks of columns and other keys that the dialect does not have go where the document leaves them out."`
 	DryRun            bool `query:"dry_run" doc:"Change nothing; tell what would be inconsistent, and what the change means for clients."`
@@ -60,7 +61,7 @@ func (s *service) putMetadata(ctx context.Context, c *call, in *putMetadataInput
 		return nil, err
 	}
 	return s.replace(ctx, c, in.IfMatch, doc, in.DropOwn, revision.Change{
-		Action: "metadata.replace", AllowInconsistent: in.AllowInconsistent, DryRun: in.DryRun,
+		Action: "metadata.replace", AllowInconsistent: in.AllowInconsistent, Force: in.Force, DryRun: in.DryRun,
 	})
 }
 
@@ -109,6 +110,7 @@ func (s *service) listRevisions(ctx context.Context, c *call, in *ListProjectInp
 type rollbackInput struct {
 	ProjectPath
 	Precondition
+	Forced
 	Body struct {
 		Revision          int64 `json:"revision" minimum:"1"`
 		AllowInconsistent bool  `json:"allow_inconsistent,omitempty"`
@@ -129,6 +131,6 @@ func (s *service) rollback(ctx context.Context, c *call, in *rollbackInput) (*me
 	}
 	// An earlier version had what it had: nothing was left out by mistake.
 	return s.replace(ctx, c, in.IfMatch, doc, true, revision.Change{
-		Action: "metadata.rollback", Detail: map[string]any{"revision": in.Body.Revision}, AllowInconsistent: in.Body.AllowInconsistent,
+		Action: "metadata.rollback", Detail: map[string]any{"revision": in.Body.Revision}, AllowInconsistent: in.Body.AllowInconsistent, Force: in.Force,
 	})
 }

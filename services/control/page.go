@@ -94,5 +94,10 @@ type Precondition struct {
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that the change was made on; 412 when it is no longer current."`
 }
 
+// Forced is the parameter of changes that may break operations of the allow-list.
+type Forced struct {
+	Force bool `query:"force" doc:"Make the change although operations of the allow-list break."`
+}
+
 // empty is an input without parameters, or an answer without a body.
 type empty struct{}

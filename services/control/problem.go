@@ -90,6 +90,7 @@ func problemOf(err error) *Problem {
 	var decode *metadata.DecodeError
 	var inconsistent *revision.Inconsistent
 	var tests *revision.FailedTests
+	var broken *revision.BrokenOperations
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -99,6 +100,13 @@ func problemOf(err error) *Problem {
 		return decodeProblem(decode)
 	case errors.As(err, &tests):
 		return testsProblem(tests)
+	case errors.As(err, &broken):
+		p := invalid()
+		p.Code, p.Detail = string(errcode.DependencyError), broken.Error()
+		for _, o := range broken.Operations {
+			p.Errors = append(p.Errors, wrong("/allowlist/"+escapePointer(o.Collection)+"/"+escapePointer(o.Query), "role %s: %s", o.Role, o.Reason))
+		}
+		return p
 	case errors.As(err, &inconsistent):
 		p := invalid()
 		p.Code, p.Detail = string(errcode.InvalidConfiguration), "objects would not resolve"

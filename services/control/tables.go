@@ -218,6 +218,7 @@ func showTable(o revision.Outcome, name metadata.TableName) (*objectOutput, erro
 type putTableInput struct {
 	TablePath
 	Precondition
+	Forced
 	Body jsonObject
 }
 
@@ -236,7 +237,7 @@ func (s *service) putTable(ctx context.Context, c *call, in *putTableInput) (*ob
 	}
 	var at string // the table's place in the document
 	o, err := s.Revisions.Apply(ctx, c.project.ID, revision.Change{
-		Author: c.author(), Action: "table.update", Target: c.in("tables", name.Schema+"."+name.Name), ExpectVersion: expect,
+		Author: c.author(), Action: "table.update", Target: c.in("tables", name.Schema+"."+name.Name), ExpectVersion: expect, Force: in.Force,
 		Metadata: func(doc *metadata.Document) (*metadata.Document, error) {
 			doc = doc.Clone()
 			if _, ok := doc.Table("", name); !ok {

@@ -74,6 +74,8 @@ type Change struct {
 	Whole bool
 	// AllowInconsistent commits although objects do not resolve.
 	AllowInconsistent bool
+	// Force commits although operations of the allow-list break.
+	Force bool
 	// Bump makes a new resource version even if the document stays as it is.
 	Bump   bool
 	DryRun bool
@@ -202,6 +204,9 @@ func (s *Service) finish(ctx context.Context, d *draft, c Change) (Outcome, erro
 			return d.out, nil
 		}
 		return d.out, s.commit(ctx, d, c)
+	}
+	if err := d.keepsAllowed(c.Force || c.AllowInconsistent); err != nil {
+		return d.out, err
 	}
 	generation, err := s.Live.Build(ctx, d.state)
 	if err != nil {

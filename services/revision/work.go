@@ -35,6 +35,8 @@ type Work struct {
 	read bool
 	// ran is true once SQL of the author has run: the work can't be done again.
 	ran bool
+	// force commits although operations of the allow-list break.
+	force bool
 	// stale is true when a step that ran SQL was taken back.
 	stale  bool
 	also   []func(ctx context.Context, tx *store.Tx) error
@@ -255,6 +257,9 @@ func (w *Work) Configure(edit func(settings.Settings) (settings.Settings, error)
 	return nil
 }
 
+// Force lets operations of the allow-list break.
+func (w *Work) Force() { w.force = true }
+
 // Bump makes a new resource version even if the document stays as it is.
 func (w *Work) Bump() { w.bump = true }
 
@@ -375,6 +380,7 @@ func (s *Service) commitWork(ctx context.Context, w *Work, c Change) (Outcome, e
 		return Outcome{}, err
 	}
 	c.Detail = w.detail
+	c.Force = c.Force || w.force || w.ran // what SQL of the author did is done
 	if len(w.also) > 0 || w.ran || len(d.catalogsGone) > 0 {
 		c.Also = func(ctx context.Context, tx *store.Tx) error {
 			for _, f := range w.also {

@@ -1,6 +1,8 @@
 package impact
 
 import (
+	"slices"
+
 	"tenantry/services/engine/operation"
 	"tenantry/tenants/metadata"
 )
@@ -66,6 +68,25 @@ func (c *comparison) operations(out *Impact) {
 			}
 		}
 	}
+}
+
+// Broken tells which operations that stay in the allow-list a role could run before
+// and can't after, for the roles that concern the caller. Admin is none of them.
+func Broken(before, after Side, concerns func(role string) bool) []BrokenOperation {
+	c := comparison{before: before, after: after, roles: roles(before, after)}
+	var out Impact
+	loses := map[string]bool{}
+	for _, role := range c.roles {
+		if role != admin && concerns(role) {
+			loses[role] = len(c.schemaOf(role).Removed) > 0
+		}
+	}
+	c.roles = slices.DeleteFunc(c.roles, func(role string) bool { return !loses[role] })
+	if len(c.roles) == 0 {
+		return nil // who loses nothing loses no operation
+	}
+	c.operations(&out)
+	return slices.DeleteFunc(out.Operations, func(o BrokenOperation) bool { return !loses[o.Role] })
 }
 
 // endpoints looks at the REST endpoints that there are before.

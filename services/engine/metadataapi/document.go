@@ -68,6 +68,9 @@ func replaceMetadata(ctx context.Context, c call) (any, error) {
 	if err := c.work.Read(ctx, true); err != nil {
 		return nil, err
 	}
+	if args.AllowInconsistent {
+		c.work.Force()
+	}
 	err = c.work.Edit(ctx, replace, revision.Judge{Whole: true, Allow: args.AllowInconsistent})
 	if err != nil {
 		return nil, err

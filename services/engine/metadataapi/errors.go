@@ -19,6 +19,10 @@ func public(err error) error {
 	if errors.As(err, &policy) {
 		return errcode.New(errcode.InvalidConfiguration, "the project's policy does not fit the change: %s", policy.Error()).At("$.args").WithStatus(http.StatusBadRequest)
 	}
+	var broken *revision.BrokenOperations
+	if errors.As(err, &broken) {
+		return errcode.New(errcode.DependencyError, "%s", broken.Error()).At("$.args").WithInternal(broken.Operations).WithStatus(http.StatusBadRequest)
+	}
 	var inconsistent *revision.Inconsistent
 	if !errors.As(err, &inconsistent) {
 		return err

@@ -54,6 +54,8 @@ type envelope struct {
 	Args            json.RawMessage `json:"args,omitempty"`
 	Version         *int            `json:"version,omitempty"`
 	ResourceVersion int64           `json:"resource_version,omitempty"`
+	// Force lets operations of the allow-list break.
+	Force bool `json:"force,omitempty"`
 }
 
 // Request is a command, or a bulk of them, with what the edge knows of it.
@@ -143,7 +145,7 @@ func (e *envelope) read(body []byte) error {
 		return err
 	}
 	maps.DeleteFunc(keys, func(key string, _ json.RawMessage) bool {
-		return key != "type" && key != "args" && key != "version" && key != "resource_version"
+		return key != "type" && key != "args" && key != "version" && key != "resource_version" && key != "force"
 	})
 	known, err := json.Marshal(keys)
 	if err != nil {
@@ -207,7 +209,7 @@ func (c call) start(ctx context.Context) (answer any, err error) {
 		defer c.work.Close()
 		return found.run(ctx, c)
 	}
-	change := revision.Change{Author: c.Author, Action: "metadata." + c.name(), Target: c.Project.Slug, ExpectVersion: c.ResourceVersion}
+	change := revision.Change{Author: c.Author, Action: "metadata." + c.name(), Target: c.Project.Slug, ExpectVersion: c.ResourceVersion, Force: c.Force}
 	_, err = c.api.Revisions.Revise(ctx, c.Project.ID, change, func(ctx context.Context, w *revision.Work) error {
 		c.work = w
 		answer, err = found.run(ctx, c)
