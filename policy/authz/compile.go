@@ -41,7 +41,11 @@ func Compile(ctx context.Context, modules []Module, data []byte) (*Policy, error
 		return nil, err
 	}
 	p.has = found.has
-	if err := p.test(ctx, e, found.tests); err != nil {
+	results, err := found.run(ctx, p.gate, e, nil)
+	if err == nil {
+		err = failed(results)
+	}
+	if err != nil {
 		return nil, err
 	}
 	p.keep(e)
@@ -149,29 +153,6 @@ func parse(modules []Module) (map[string]*ast.Module, error) {
 		return nil, &CompileError{failed}
 	}
 	return parsed, nil
-}
-
-// test runs the test_ rules.
-func (p *Policy) test(ctx context.Context, e *engine, tests []test) error {
-	var failed []Problem
-	for _, test := range tests {
-		q, err := e.query(ctx, test.path)
-		if err != nil {
-			return &CompileError{problemsOf("", err)}
-		}
-		switch held, err := p.gate.eval(ctx, q, ast.NewObject()); {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			failed = append(failed, test.problem("the test failed: "+err.Error()))
-		case !held.Allowed():
-			failed = append(failed, test.problem("the test failed"))
-		}
-	}
-	if failed != nil {
-		return &CompileError{failed}
-	}
-	return nil
 }
 
 func problemsOf(module string, err error) []Problem {

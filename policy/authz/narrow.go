@@ -98,6 +98,14 @@ func (p *Policy) narrowing(role *access.Role, rows Rows, t *model.Table) *narrow
 	return n
 }
 
+// RowsAt is what the rule filter says of a table's rows at a point, for operations
+// of one type. Without the rule all rows pass.
+func (p *Policy) RowsAt(ctx context.Context, role string, point Point, rows Rows, t *model.Table) (filter.Expr, error) {
+	n := p.narrowing(&access.Role{Name: role}, rows, t)
+	n.request.Point = point
+	return p.Filter(ctx, n.request, t, n.types)
+}
+
 // denied is a condition that denies whoever binds it.
 func (n *narrowing) denied(err error) filter.Expr {
 	return filter.Guard{Param: filter.Param{From: filter.Late, Name: n.late.refuse(err), Type: system("bool")}}

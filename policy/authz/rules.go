@@ -12,6 +12,8 @@ import (
 type rules struct {
 	has   map[string]bool // names of the rules of package authz itself
 	tests []test
+	// modules as they were parsed, by name.
+	modules map[string]*ast.Module
 }
 
 // test is a test_ rule, run when the modules are saved.
@@ -20,14 +22,16 @@ type test struct {
 	at   *ast.Location
 }
 
-func (t test) problem(message string) Problem {
-	return Problem{Module: t.at.File, Row: t.at.Row, Col: t.at.Col, Message: message}
+// isTest reports whether a rule is a test of its package.
+func isTest(rule *ast.Rule) bool {
+	ref := rule.Head.Ref()
+	return len(ref) == 1 && strings.HasPrefix(strings.Trim(ref[0].String(), `"`), "test_")
 }
 
 // inspect checks what the compiler does not: the package, and the shape of the
 // rules that are asked.
 func inspect(modules map[string]*ast.Module) (*rules, error) {
-	found := &rules{has: map[string]bool{}}
+	found := &rules{has: map[string]bool{}, modules: modules}
 	var failed []Problem
 	for name, module := range modules {
 		path := module.Package.Path.String()
@@ -38,9 +42,8 @@ func inspect(modules map[string]*ast.Module) (*rules, error) {
 			continue
 		}
 		for _, rule := range module.Rules {
-			ref := rule.Head.Ref()
-			first := strings.Trim(ref[0].String(), `"`)
-			if strings.HasPrefix(first, "test_") && len(ref) == 1 {
+			first := strings.Trim(rule.Head.Ref()[0].String(), `"`)
+			if isTest(rule) {
 				found.addTest(path+"."+first, rule.Location)
 			}
 			if path != root {

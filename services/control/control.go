@@ -26,6 +26,7 @@ import (
 	"tenantry/services/engine/instance"
 	"tenantry/services/revision"
 	"tenantry/tenants/catalog"
+	"tenantry/tenants/settings"
 	"tenantry/tenants/store"
 	"tenantry/tenants/vault"
 )
@@ -39,6 +40,10 @@ type Revisions interface {
 	MoveDatabase(ctx context.Context, author revision.Author, project string, url vault.Secret) (revision.Outcome, error)
 	SDL(ctx context.Context, project, role string) (string, error)
 	TestPermissions(ctx context.Context, project string) ([]instance.TestResult, error)
+	// TestPolicies and TryPolicies take the policy as edit leaves it; nothing is
+	// stored.
+	TestPolicies(ctx context.Context, project string, edit func(*settings.Settings) error) (authz.TestRun, error)
+	TryPolicies(ctx context.Context, project string, edit func(*settings.Settings) error) (accessview.Project, error)
 	Access(ctx context.Context, project string) (accessview.Project, error)
 	CompareAccess(ctx context.Context, project string, from, to int64) ([]impact.AccessChange, error)
 }
@@ -151,6 +156,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerActions()
 	s.registerRuns()
 	s.registerPolicies()
+	s.registerPolicyTrials()
 	s.registerAccess()
 	s.registerPermissionTests()
 	s.registerLimits()

@@ -260,10 +260,16 @@ func sizeOfRows(rows []plan.Row) int {
 // Statements are the SQL texts of the plan in order, for explain and tests.
 func (p *Program) Statements() []string {
 	var out []string
-	joined := func(_ string, j *plan.Join) { out = append(out, p.joins[j].statement.SQL) }
+	p.eachStatement(func(st dialect.Statement) { out = append(out, st.SQL) })
+	return out
+}
+
+// eachStatement calls f for the statements of the plan in order.
+func (p *Program) eachStatement(f func(dialect.Statement)) {
+	joined := func(_ string, j *plan.Join) { f(p.joins[j].statement) }
 	for i, s := range p.steps {
 		for _, st := range s.statements() {
-			out = append(out, st.SQL)
+			f(st)
 		}
 		p.eachJoin("", s.places, joined)
 		if a := p.Plan.Fields[i].Action; a != nil {
@@ -271,7 +277,6 @@ func (p *Program) Statements() []string {
 		}
 		p.eachEntity(p.Plan.Fields[i].Entities, joined)
 	}
-	return out
 }
 
 // eachJoin calls f for the joins of the places and those in their rows.

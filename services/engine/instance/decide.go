@@ -28,9 +28,9 @@ func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) 
 		return nil
 	}
 	var out []ask
-	add := func(a ask) {
+	for _, a := range questions(planned) {
 		if !i.policy.Asks(a.point) && (i.shadow == nil || !i.shadow.Asks(a.point)) {
-			return
+			continue
 		}
 		r := authz.Request{Point: a.point, Project: i.Project.ID, Session: session.Session{Role: role}, Operation: about, Resource: a.resource}
 		a.standing = i.policy.Stand(context.Background(), r)
@@ -41,7 +41,12 @@ func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) 
 			out = append(out, a)
 		}
 	}
-	add(ask{point: authz.PointOperation})
+	return out
+}
+
+// questions are all that a plan can be asked about, the operation first.
+func questions(planned *plan.Plan) []ask {
+	out := []ask{{point: authz.PointOperation}}
 	for n := range planned.Fields {
 		f := &planned.Fields[n]
 		if f.Constant != nil {
@@ -57,12 +62,22 @@ func (i *Instance) asks(role string, about authz.Operation, planned *plan.Plan) 
 			if r.Kind == "" {
 				continue // entities of no type
 			}
-			add(ask{point: point, field: f, resource: authz.Resource{
+			out = append(out, ask{point: point, field: f, resource: authz.Resource{
 				Kind: r.Kind, Source: r.Source, Schema: r.Schema, Name: r.Name, Field: f.Name, Columns: r.Columns,
 			}})
 		}
 	}
 	return out
+}
+
+// request is a question as the policy is asked it, with the arguments.
+func (i *Instance) request(a ask, s session.Session, about authz.Operation, vars map[string]any) authz.Request {
+	r := authz.Request{Point: a.point, Project: i.Project.ID, Session: s, Operation: about, Resource: a.resource, Path: "$"}
+	if a.field != nil {
+		r.Args = executor.Arguments(a.field.Arguments, vars)
+		r.Path = "$.selectionSet." + a.field.Name
+	}
+	return r
 }
 
 // decide asks the project's policy what its standing leaves open, before anything

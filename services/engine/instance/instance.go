@@ -140,11 +140,16 @@ func CompilePolicies(ctx context.Context, s settings.Settings) (policy, shadow *
 }
 
 func compilePolicy(ctx context.Context, policies []settings.Policy, data []byte) (*authz.Policy, error) {
+	return authz.Compile(ctx, Modules(policies), data)
+}
+
+// Modules are the modules of settings as policies are compiled from them.
+func Modules(policies []settings.Policy) []authz.Module {
 	modules := make([]authz.Module, len(policies))
 	for i, p := range policies {
 		modules[i] = authz.Module{Name: p.Name, Text: p.Text}
 	}
-	return authz.Compile(ctx, modules, data)
+	return modules
 }
 
 // Build makes the engine of a revision. An error means that the revision can't

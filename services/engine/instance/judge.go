@@ -48,6 +48,7 @@ type Judgement struct {
 	Harmless bool
 
 	program *program
+	about   authz.Operation
 	vars    map[string]any
 }
 
@@ -72,7 +73,7 @@ func (i *Instance) judge(ctx context.Context, s session.Session, r Request) Judg
 	if err != nil {
 		return refused(StageOperation, err)
 	}
-	j.Type = string(p.operation.Type)
+	j.Type, j.about = string(p.operation.Type), p.about()
 	onTrial := limits.OnTrial(i.Document.APILimits)
 	if err := limits.Check(i.Document.APILimits, s, i.measure(p)); err != nil && !onTrial {
 		return refused(StageLimits, err)
@@ -115,11 +116,7 @@ func (i *Instance) listed(s session.Session, r Request) error {
 // judgePolicy asks what the plan leaves open; the first denial counts.
 func (i *Instance) judgePolicy(ctx context.Context, s session.Session, p *prepared, j *Judgement) (refusal error) {
 	for _, a := range j.program.asks {
-		r := authz.Request{Point: a.point, Project: i.Project.ID, Session: s, Operation: p.about(), Resource: a.resource, Path: "$"}
-		if a.field != nil {
-			r.Args = executor.Arguments(a.field.Arguments, j.vars)
-			r.Path = "$.selectionSet." + a.field.Name
-		}
+		r := i.request(a, s, p.about(), j.vars)
 		d, err := i.policy.Decide(ctx, r)
 		j.Decisions = append(j.Decisions, Decision{
 			Point: string(r.Point), Resource: r.Resource.Name, ID: d.ID, Allowed: err == nil && d.Allowed, Reasons: d.Reasons,
