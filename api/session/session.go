@@ -48,11 +48,34 @@ type Session struct {
 	// Expires is when the credential ends, for what outlives a request; zero when
 	// it does not end by itself.
 	Expires time.Time
+	// IssuedAt is when the credential was issued: the epoch for a token that does
+	// not say so, zero for what is no token.
+	IssuedAt time.Time
+	// TokenID is the jti of the client's token; empty when it has none.
+	TokenID string
 	// IP is the caller's address as the edge believes it.
 	IP string
 	// Depth counts delegated call-backs: 0 for a client, +1 for each handler in
 	// between.
 	Depth int
+	// Delegation tells how a handler came to act as the caller; nil unless Auth is
+	// AuthDelegation.
+	Delegation *Delegation
+}
+
+// Delegation is what a delegated session says beside whom it acts as: Actor,
+// IssuedAt and TokenID are those of the first caller.
+type Delegation struct {
+	Action string // whose handler calls back
+	Auth   Auth   // how the first caller was authenticated
+}
+
+// Origin is how the first caller was authenticated.
+func (s Session) Origin() Auth {
+	if s.Delegation != nil {
+		return s.Delegation.Auth
+	}
+	return s.Auth
 }
 
 // IsAdmin reports whether no permission restricts the session.

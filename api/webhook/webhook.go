@@ -19,6 +19,8 @@ const (
 	HeaderSignature = "webhook-signature"
 	HeaderRequestID = "x-request-id"
 	HeaderTrace     = "traceparent"
+	// HeaderTraceState goes with traceparent.
+	HeaderTraceState = "tracestate"
 	// HeaderDelegation carries a token that lets the handler call back.
 	HeaderDelegation = "x-delegation-token"
 	// HeaderCompletion carries the token by which the handler of an asynchronous

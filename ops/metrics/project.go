@@ -73,7 +73,7 @@ func (p *Project) RecordAction(result string, took time.Duration) {
 }
 
 // RecordActionRefusal counts a call of an action that was not made; reason is a word
-// of ours ("circuit-open", "overloaded").
+// of ours ("circuit-open", "overloaded", "recursion-limit").
 func (p *Project) RecordActionRefusal(reason string) {
 	p.each(func(s *series) { s.actionRefusals.of(reason).Inc() })
 }

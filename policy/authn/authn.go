@@ -22,6 +22,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
+	"tenantry/policy/delegation"
 	"tenantry/tenants"
 	"tenantry/tenants/settings"
 )
@@ -46,7 +47,13 @@ const (
 	Metadata
 	// MetadataRead is those commands that change nothing.
 	MetadataRead
+	// Data is the commands on data, for whoever may use GraphQL; but for handlers
+	// that call back.
+	Data
 )
+
+// onData reports whether roles decide there, as against admins alone.
+func (s Surface) onData() bool { return s == GraphQL || s == Data }
 
 // Secret is an admin secret: its id for the audit, and its SHA-256.
 type Secret struct {
@@ -73,6 +80,8 @@ type Config struct {
 	TenantKeys   []Key // of the tenant, tk_…
 	Auth         settings.Auth
 	Revoked      []settings.Revocation
+	// Delegation verifies the tokens of handlers that call back; nil refuses them.
+	Delegation *delegation.Keys
 	// Failures slows down who guesses; nil makes one for this Authenticator alone.
 	Failures *Failures
 	// Failed hears of each refusal by one of the Failed… words; nil does not.
@@ -88,6 +97,7 @@ const (
 	FailedAdminSecret = "admin_secret"
 	FailedKey         = "api_key"
 	FailedToken       = "jwt"
+	FailedDelegation  = "delegation"
 	FailedWebhook     = "webhook"
 	FailedWaiting     = "waiting" // its address had failed too often
 	FailedForgery     = "forgery" // a page of another origin could have sent it
@@ -116,8 +126,10 @@ type Authenticator struct {
 	tokens []*tokenConfig
 	hook   *hook
 	cache  *cache[*identity]
-	now    func() time.Time
-	stop   context.CancelFunc
+	// delegations are the sessions of delegation tokens.
+	delegations *cache[session.Session]
+	now         func() time.Time
+	stop        context.CancelFunc
 }
 
 // New compiles a project's settings. client reaches the tenant's addresses (key
@@ -137,7 +149,7 @@ func New(cfg Config, client *http.Client, logger *slog.Logger) (*Authenticator, 
 		cfg.Used = func(session.Auth, string) {}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	a := &Authenticator{cfg: cfg, cache: newCache[*identity](cacheSize), now: cfg.Now, stop: stop}
+	a := &Authenticator{cfg: cfg, cache: newCache[*identity](cacheSize), delegations: newCache[session.Session](cacheSize), now: cfg.Now, stop: stop}
 	var failed []error
 	for i, j := range cfg.Auth.JWT {
 		t, err := newTokenConfig(ctx, j, client, logger, cfg.Now)
@@ -173,7 +185,7 @@ func (a *Authenticator) AuthenticateCall(ctx context.Context, c Call) (session.S
 	if err != nil {
 		return session.Session{}, err
 	}
-	s.Project, s.IP = a.cfg.Project, c.IP
+	s.Project, s.IP, s.Depth = a.cfg.Project, c.IP, max(s.Depth, traceDepth(c.Headers))
 	return s, nil
 }
 
@@ -189,6 +201,12 @@ func (a *Authenticator) identify(ctx context.Context, c Call) (session.Session, 
 			return a.projectKey(c, token)
 		case strings.HasPrefix(token, "tk_"):
 			return a.tenantKey(c, token)
+		case delegation.Claimed(token):
+			s, err := a.delegated(c, token)
+			if err != nil {
+				a.cfg.Failed(FailedDelegation)
+			}
+			return s, err
 		}
 	}
 	switch {
@@ -256,7 +274,7 @@ func (a *Authenticator) projectKey(c Call, token string) (session.Session, error
 	if !AllowedFrom(k.Scopes, c.IP) {
 		return session.Session{}, errcode.New(errcode.AccessDenied, "the API key is not accepted from this address")
 	}
-	if c.Surface != GraphQL {
+	if !c.Surface.onData() {
 		if slices.Contains(k.Scopes, "metadata:write") || c.Surface == MetadataRead && slices.Contains(k.Scopes, "metadata:read") {
 			return keySession(session.Admin, session.AuthAPIKey, k.ID), nil
 		}
@@ -289,7 +307,7 @@ func (a *Authenticator) tenantKey(c Call, token string) (session.Session, error)
 		return session.Session{}, err
 	}
 	switch {
-	case c.Surface == GraphQL:
+	case c.Surface.onData():
 		return session.Session{}, errcode.New(errcode.AccessDenied, "a tenant's key is not accepted here; use a key of the project")
 	case k.Role != tenants.Owner && k.Role != tenants.Admin && k.Role != tenants.Developer:
 		return session.Session{}, errcode.New(errcode.AccessDenied, "the role of the key does not cover this")

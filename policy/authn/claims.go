@@ -28,6 +28,8 @@ type identity struct {
 	standard  string            // the default role
 	variables map[string]string // of the default role; sessions share it
 	subject   string
+	tokenID   string
+	issued    time.Time // the epoch when the token does not say
 	until     time.Time // how long the cache may keep it
 	expires   time.Time // of the token, with the skew; zero: never
 }

@@ -105,7 +105,9 @@ func (a *Authenticator) token(ctx context.Context, c Call) (s session.Session, f
 	if err != nil {
 		return session.Session{}, true, err
 	}
-	return session.Session{Role: role, Variables: id.as(role), Auth: session.AuthJWT, Actor: id.subject, Expires: id.expires}, true, nil
+	return session.Session{
+		Role: role, Variables: id.as(role), Auth: session.AuthJWT, Actor: id.subject, Expires: id.expires, IssuedAt: id.issued, TokenID: id.tokenID,
+	}, true, nil
 }
 
 // verify returns what a token says once its signature and times hold. It may be
@@ -120,7 +122,13 @@ func (a *Authenticator) verify(ctx context.Context, config int, text string) (*i
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRevoked(a.cfg.Revoked, claims, id); err != nil {
+	id.tokenID, _ = claims["jti"].(string)
+	id.issued = time.Unix(0, 0)
+	if at, err := claims.GetIssuedAt(); err == nil && at != nil {
+		id.issued = at.Time
+	}
+	revocable := issued{ids: []string{id.tokenID}, users: []string{id.subject, id.variables[userVariable]}, at: id.issued}
+	if err := checkRevoked(a.cfg.Revoked, revocable); err != nil {
 		return nil, err
 	}
 	id.until = a.now().Add(cacheFor)

@@ -1,9 +1,8 @@
 package authn
 
 import (
+	"slices"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"tenantry/api/errcode"
 	"tenantry/tenants/settings"
@@ -12,31 +11,30 @@ import (
 // userVariable names the user of a session.
 const userVariable = "x-hasura-user-id"
 
+// issued is what a revocation looks at in a token.
+type issued struct {
+	ids   []string // its jti, and that of the token which it comes from
+	users []string // its sub and x-hasura-user-id
+	// at is when it was issued; the epoch when it does not say.
+	at time.Time
+}
+
 // checkRevoked refuses tokens that were taken back. Who does not say when it was
 // issued counts as issued before.
-func checkRevoked(list []settings.Revocation, claims jwt.MapClaims, id *identity) error {
-	if len(list) == 0 {
-		return nil
-	}
-	var issued time.Time
-	if at, err := claims.GetIssuedAt(); err == nil && at != nil {
-		issued = at.Time
-	}
-	tokenID, _ := claims["jti"].(string)
-	user := id.variables[userVariable]
+func checkRevoked(list []settings.Revocation, token issued) error {
 	for _, r := range list {
 		switch {
 		case r.TokenID != "":
-			if r.TokenID != tokenID {
+			if !slices.Contains(token.ids, r.TokenID) {
 				continue
 			}
 		case r.User != "":
 			// The second in which it was revoked is over: what is issued in it may be
 			// from before.
-			if r.User != id.subject && r.User != user || issued.After(r.At) {
+			if !slices.Contains(token.users, r.User) || token.at.After(r.At) {
 				continue
 			}
-		case r.IssuedBefore == nil || !issued.Before(*r.IssuedBefore):
+		case r.IssuedBefore == nil || !token.at.Before(*r.IssuedBefore):
 			continue
 		}
 		return errcode.New(errcode.InvalidJWT, "Could not verify JWT: JWTRevoked")

@@ -166,6 +166,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerAuth()
 	s.registerSessions()
 	s.registerSigningSecrets()
+	s.registerSigningKeys()
 	s.registerVariables()
 	s.registerAudit()
 	s.registerViews()

@@ -73,6 +73,7 @@ func newSide(t testing.TB, s *server, name string) *side {
 	x.ids["tenants/keys"] = post("/tenants/"+name+"/keys", map[string]any{"name": "standing", "role": "viewer"}).text(t, "id")
 	x.ids["projects/keys"] = post(shop+"/keys", map[string]any{"name": "standing", "scopes": everyScope}).text(t, "id")
 	x.ids["projects/admin-secrets"] = post(shop+"/admin-secrets", map[string]any{"name": "standing"}).text(t, "id")
+	x.ids["projects/signing-keys"] = must(t, http.StatusOK, http.MethodGet, api+shop+"/signing-keys", h, nil).text(t, "items", 0, "id")
 	x.ids["projects/signing-secrets"] = must(t, http.StatusOK, http.MethodGet, api+shop+"/signing-secrets", h, nil).text(t, "items", 0, "id")
 	x.ids["projects/tables"] = "public." + table
 	x.ids["projects/access/tables"], x.ids["projects/access/actions"], x.ids["projects/access/roles"] = "public."+table, name+"Act", name+"Role"

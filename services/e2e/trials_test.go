@@ -95,6 +95,22 @@ func oneSigningSecret(f *field) map[idKind]string {
 	return nil
 }
 
+// extraSigningKey makes a second one, which may go.
+func extraSigningKey(f *field) map[idKind]string {
+	f.t.Helper()
+	oneSigningKey(f)
+	return map[idKind]string{"projects/signing-keys": f.need(http.MethodPost, "/projects/{p}/signing-keys", nil).text(f.t, "id")}
+}
+
+func oneSigningKey(f *field) map[idKind]string {
+	f.t.Helper()
+	list := f.need(http.MethodGet, "/projects/{p}/signing-keys", nil)
+	for i := 1; list.at("items", i) != nil; i++ {
+		f.need(http.MethodDelete, "/projects/{p}/signing-keys/"+list.text(f.t, "items", i, "id"), nil)
+	}
+	return nil
+}
+
 func restoreTenant(f *field) { f.t.Helper(); f.need(http.MethodPost, "/tenants/{t}:restore", nil) }
 func resumeTenant(f *field)  { f.t.Helper(); f.need(http.MethodPost, "/tenants/{t}:resume", nil) }
 
@@ -239,6 +255,10 @@ var trials = map[string]trial{
 	"listSigningSecrets":  {},
 	"createSigningSecret": {prepare: oneSigningSecret, undo: func(f *field) { oneSigningSecret(f) }},
 	"deleteSigningSecret": {prepare: extraSigningSecret},
+
+	"listSigningKeys":  {},
+	"createSigningKey": {prepare: oneSigningKey, undo: func(f *field) { oneSigningKey(f) }},
+	"deleteSigningKey": {prepare: extraSigningKey},
 
 	"listVariables": {},
 	"getVariable":   {},

@@ -16,6 +16,7 @@ import (
 	"tenantry/ops/metrics"
 	"tenantry/policy/allowlist"
 	"tenantry/policy/authn"
+	"tenantry/policy/delegation"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/instance"
 	"tenantry/services/engine/source"
@@ -56,7 +57,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		g.closeSources()
 		return nil, err
 	}
-	if g.Authn, err = authn.New(r.authnConfig(state), r.deps.Client, r.deps.Logger); err != nil {
+	if g.Authn, err = authn.New(r.authnConfig(state, g.Instance.Delegation), r.deps.Client, r.deps.Logger); err != nil {
 		g.closeSources()
 		return nil, err
 	}
@@ -235,9 +236,9 @@ func options(s metadata.Source) source.Options {
 	return o
 }
 
-func (r *Registry) authnConfig(state store.ProjectState) authn.Config {
+func (r *Registry) authnConfig(state store.ProjectState, keys *delegation.Keys) authn.Config {
 	c := authn.Config{
-		Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth, Revoked: state.Settings.Revoked,
+		Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth, Revoked: state.Settings.Revoked, Delegation: keys,
 		Failures: r.failuresOf(state.Project.ID), Failed: r.deps.Metrics.ForProject(state.Project.Slug).RecordAuthFailure, Used: r.used,
 	}
 	for _, s := range state.AdminSecrets {

@@ -93,7 +93,8 @@ func (s *Service) create(ctx context.Context, author Author, p store.NewProject,
 		}
 		id := out.Project.ID
 		first := settings.Settings{
-			Database: settings.DatabaseSettings{URL: db.URL}, ProjectKey: settings.NewProjectKey(),
+			Database:       settings.DatabaseSettings{URL: db.URL},
+			SigningKeys:    []settings.SigningKey{settings.NewSigningKey(tx.Now())},
 			SigningSecrets: []settings.SigningSecret{settings.NewSigningSecret(tx.Now())},
 		}
 		if _, err := tx.PutMetadata(ctx, id, 0, document, author.Actor); err != nil {

@@ -30,7 +30,7 @@ func (r *router) metadata(endpoint metadataapi.Endpoint) fiber.Handler {
 		defer cancel()
 		call := x.call(authn.Metadata, nil)
 		if metadataapi.OnData(endpoint, x.body) {
-			call.Surface, call.Request = authn.GraphQL, x.body
+			call.Surface, call.Request = authn.Data, x.body
 		}
 		s, err := x.generation.Authn.AuthenticateCall(ctx, call)
 		if err == nil && !s.IsAdmin() {
@@ -39,7 +39,7 @@ func (r *router) metadata(endpoint metadataapi.Endpoint) fiber.Handler {
 		if err != nil {
 			return r.refuseCommand(c, x, s, errcode.From(err))
 		}
-		if call.Surface == authn.GraphQL {
+		if call.Surface == authn.Data {
 			return r.data(c, ctx, x, s, endpoint)
 		}
 		answer, command, err := r.Metadata.Run(ctx, r.commands(x, s, endpoint, func(t instance.Trail) { r.record(x, s, t) }))
@@ -56,7 +56,7 @@ func (r *router) metadata(endpoint metadataapi.Endpoint) fiber.Handler {
 // allowClient judges the commands of who is no admin.
 func allowClient(surface authn.Surface, body []byte) error {
 	switch {
-	case surface != authn.GraphQL:
+	case surface != authn.Data:
 		return errcode.New(errcode.AccessDenied, "restricted access : admin only").At("$.args")
 	case len(body) > MaxGraphQLBody:
 		return errcode.New(errcode.BadRequest, "the body has %d bytes; commands on data may have %d", len(body), MaxGraphQLBody)
@@ -132,7 +132,7 @@ func (r *router) recordCommand(x exchange, s session.Session, endpoint metadataa
 			kind, outcome = audit.KindDenial, audit.Denied
 		}
 	}
-	if kind == audit.KindAdmin && s.Auth != session.AuthAdminSecret {
+	if kind == audit.KindAdmin && !instance.AdminUse(s) {
 		return
 	}
 	r.Recorder.Record(audit.Event{

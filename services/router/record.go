@@ -32,7 +32,7 @@ func (r *router) record(x exchange, s session.Session, t instance.Trail) {
 	event := audit.Event{
 		Kind: kind, TenantID: g.Project.TenantID, ProjectID: g.Project.ID, Actor: instance.Actor(s), Role: s.Role,
 		Action: cmp.Or(x.surface, "graphql"), Target: strings.Join(t.Fields, ","), Outcome: outcome, RequestID: x.id, IP: x.ip,
-		Detail: map[string]any{"type": t.Type, "name": t.Name, "hash": t.Hash, "ms": t.Duration.Milliseconds()},
+		Detail: instance.Delegated(s, map[string]any{"type": t.Type, "name": t.Name, "hash": t.Hash, "ms": t.Duration.Milliseconds()}),
 	}
 	if t.Allowlist == allowlist.WouldRefuse {
 		event.Detail["allowlist"] = string(t.Allowlist)
@@ -60,7 +60,7 @@ func (r *router) kind(g *live.Generation, s session.Session, t instance.Trail, o
 		return audit.KindDenial, true
 	case t.Allowlist == allowlist.WouldRefuse:
 		return audit.KindRequest, true
-	case s.Auth == session.AuthAdminSecret:
+	case instance.AdminUse(s):
 		return audit.KindAdmin, true
 	}
 	return audit.KindRequest, g.Instance.Sampled()

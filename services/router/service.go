@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -136,11 +137,23 @@ func (r *router) state(parts func(g *instance.Instance) any) func(c *fiber.Ctx, 
 	}
 }
 
+// keySetAge is for how long others keep the key set: a key signs only when it has
+// been there for longer.
+const keySetAge = settings.SigningKeyLead - 10*time.Second
+
+// keySet publishes the keys by which delegation tokens are verified.
+func (r *router) keySet(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderCacheControl, "public, max-age="+strconv.Itoa(int(keySetAge.Seconds())))
+	c.Set(fiber.HeaderContentType, "application/jwk-set+json")
+	return c.Send(generation(c).Instance.Delegation.KeySet())
+}
+
 // registerService adds what is about the project itself rather than its data.
 func (r *router) registerService(project fiber.Router) {
 	project.Get("/healthz", r.health)
 	project.Get("/healthz/sources", r.asAdmin(authn.MetadataRead, r.sources))
 	project.Get("/v1/version", r.version)
+	project.Get("/.well-known/jwks.json", r.keySet)
 	project.Get("/v1alpha1/config", r.asAdmin(authn.MetadataRead, r.config))
 	project.Post("/v1alpha1/pg_dump", r.asAdmin(authn.Metadata, r.dump))
 	project.Get("/dev/ekg", r.asAdmin(authn.MetadataRead, r.state(func(i *instance.Instance) any {

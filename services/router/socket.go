@@ -192,7 +192,8 @@ func (c *client) confirm(ctx context.Context, g *live.Generation) error {
 	case session.AuthAdminSecret, session.AuthAPIKey:
 	default:
 		now, then := g.Instance.Settings, c.checked.Instance.Settings
-		if reflect.DeepEqual(now.Auth, then.Auth) && reflect.DeepEqual(now.Revoked, then.Revoked) {
+		if reflect.DeepEqual(now.Auth, then.Auth) && reflect.DeepEqual(now.Revoked, then.Revoked) &&
+			(c.session.Delegation == nil || reflect.DeepEqual(now.SigningKeys, then.SigningKeys)) {
 			return nil
 		}
 	}

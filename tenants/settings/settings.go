@@ -36,9 +36,9 @@ type Settings struct {
 	AuditSample    *float64          `json:"audit_sample,omitempty"`    // 0 to 1; nil is the installation's default
 	DevMode        bool              `json:"dev_mode,omitempty"`        // clients see extensions.internal
 	Compat         Compat            `json:"compat,omitzero"`
-	// ProjectKey is the project's Ed25519 private key (base64 of its seed) for
-	// delegation tokens and audit checkpoints.
-	ProjectKey vault.Secret `json:"project_key,omitzero"`
+	// SigningKeys are the project's own key pairs, which sign delegation tokens;
+	// oldest first, at most MaxSigningKeys.
+	SigningKeys []SigningKey `json:"signing_keys,omitempty"`
 }
 
 // DatabaseSettings say how to reach the project's database.
@@ -173,12 +173,4 @@ func NewSigningSecret(now time.Time) SigningSecret {
 		Secret:    vault.NewSecret("whsec_" + base64.StdEncoding.EncodeToString(random[:])),
 		CreatedAt: now,
 	}
-}
-
-// NewProjectKey makes a value for Settings.ProjectKey: base64 of an Ed25519
-// seed (32 random bytes).
-func NewProjectKey() vault.Secret {
-	var seed [32]byte
-	_, _ = rand.Read(seed[:])
-	return vault.NewSecret(base64.StdEncoding.EncodeToString(seed[:]))
 }

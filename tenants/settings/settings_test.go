@@ -38,7 +38,8 @@ func full() settings.Settings {
 		Policies: []settings.Policy{{Name: "main", Text: "package authz"}}, PolicyData: json.RawMessage(`{"n":1.50}`),
 		Variables:      []settings.Variable{{Name: "KEY", Value: secret("canary-variable"), Secret: true}},
 		SigningSecrets: []settings.SigningSecret{settings.NewSigningSecret(time.Date(2030, 1, 2, 3, 4, 5, 6000, time.UTC))},
-		AllowlistMode:  "enforce", AllowlistRoles: map[string]string{"partner": "ids_only"}, AllowlistMatch: "subset", AuditSample: &sample, DevMode: true, ProjectKey: settings.NewProjectKey(),
+		AllowlistMode:  "enforce", AllowlistRoles: map[string]string{"partner": "ids_only"}, AllowlistMatch: "subset", AuditSample: &sample, DevMode: true,
+		SigningKeys: []settings.SigningKey{settings.NewSigningKey(time.Date(2030, 1, 2, 3, 4, 5, 6000, time.UTC))},
 	}
 }
 
@@ -234,5 +235,21 @@ func TestSettingsAreValidatedWhole(t *testing.T) {
 		if err := s.Validate(); !errors.As(err, &mistakes) || len(mistakes) != 1 || mistakes[0].Pointer != c.bad {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestTheSingleSigningKeyOfOlderSettingsIsKept(t *testing.T) {
+	t.Parallel()
+	seed := strings.Repeat("A", 43) + "="
+	s, err := settings.Decode([]byte(`{"settings": {"project_key": "***"}, "secrets": {"ProjectKey": "` + seed + `"}}`))
+	if err != nil || len(s.SigningKeys) != 1 || s.SigningKeys[0].Seed.Reveal() != seed || s.SigningKeys[0].ID == "" || s.Validate() != nil {
+		t.Fatalf("%+v %v", s.SigningKeys, err)
+	}
+	again, err := settings.Decode([]byte(`{"settings": {"project_key": "***"}, "secrets": {"ProjectKey": "` + seed + `"}}`))
+	if err != nil || again.SigningKeys[0].ID != s.SigningKeys[0].ID {
+		t.Errorf("its id changes: %v", err)
+	}
+	if c := s.Clone(); !reflect.DeepEqual(c, s) {
+		t.Errorf("%+v", c)
 	}
 }

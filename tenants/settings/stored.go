@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"tenantry/tenants/vault"
 )
@@ -38,11 +39,20 @@ func Decode(text []byte) (Settings, error) {
 		// Not the decoder's error: it may repeat what it read.
 		return Settings{}, errors.New("decode settings: not in the stored form")
 	}
+	seed, single := s.Secrets[singleKey]
+	delete(s.Secrets, singleKey)
 	if err := vault.Restore(&s.Settings, s.Secrets); err != nil {
 		return Settings{}, fmt.Errorf("decode settings: %w", err)
 	}
+	if single && len(s.Settings.SigningKeys) == 0 {
+		s.Settings.SigningKeys = []SigningKey{signingKey(seed, time.Time{})}
+	}
 	return s.Settings, nil
 }
+
+// singleKey is where settings had their only signing key before there could be
+// several.
+const singleKey = "ProjectKey"
 
 // Clone returns a copy of s that shares nothing that can be changed.
 func (s Settings) Clone() Settings {

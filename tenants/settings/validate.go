@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
 	"regexp"
@@ -27,6 +28,14 @@ func (s Settings) Validate() error {
 	for i, secret := range s.SigningSecrets {
 		if !validSigningSecret(secret.Secret.Reveal()) {
 			m.add(fmt.Sprintf("/signing_secrets/%d/secret", i), "expected whsec_ and base64 of 24 to 64 bytes")
+		}
+	}
+	if len(s.SigningKeys) > MaxSigningKeys {
+		m.add("/signing_keys", "expected at most %d", MaxSigningKeys)
+	}
+	for i, key := range s.SigningKeys {
+		if key.Private() == nil {
+			m.add(fmt.Sprintf("/signing_keys/%d/seed", i), "expected base64 of %d bytes", ed25519.SeedSize)
 		}
 	}
 	if s.AllowlistMode != "" && !slices.Contains(AllowlistModes, s.AllowlistMode) {

@@ -20,6 +20,7 @@ import (
 
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
+	"tenantry/policy/delegation"
 	"tenantry/tenants/model"
 	"tenantry/tenants/vault"
 )
@@ -43,6 +44,8 @@ type Options struct {
 	Expand func(text string) (expanded string, missing []string)
 	// SigningKeys are decoded signing secrets, one or, during a rotation, two.
 	SigningKeys [][]byte
+	// Delegation makes the tokens by which handlers call back; nil makes none.
+	Delegation *delegation.Keys
 	// MaxResponse is the most bytes that an answer's body may have, after
 	// decompression; 0 means DefaultMaxResponse.
 	MaxResponse int64
@@ -158,6 +161,9 @@ type Result struct {
 // and not the handler's: the error wraps context.Cause(ctx).
 func (c *Caller) Call(ctx context.Context, call Call) (Result, error) {
 	started := time.Now()
+	if err := delegation.CheckCall(call.Session); err != nil {
+		return Result{}, err.At("$")
+	}
 	leave, err := c.enter(call.Action.Name, call.Action.Metadata.Definition.MaxConcurrency)
 	if err != nil {
 		return Result{}, err.At("$")

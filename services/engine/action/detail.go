@@ -93,7 +93,7 @@ func (x *exchange) ours(name string) bool {
 	switch strings.ToLower(name) {
 	case webhook.HeaderID, webhook.HeaderTimestamp:
 		return true
-	case "content-type", "user-agent", webhook.HeaderRequestID, webhook.HeaderTrace:
+	case "content-type", "user-agent", webhook.HeaderRequestID, webhook.HeaderTrace, webhook.HeaderTraceState:
 		for _, h := range x.call.Action.Metadata.Definition.Headers {
 			if strings.EqualFold(h.Name, name) {
 				return false

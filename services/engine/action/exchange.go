@@ -211,6 +211,11 @@ func (x *exchange) sign(headers http.Header) {
 	if !x.call.Completion.IsZero() {
 		headers.Set(webhook.HeaderCompletion, x.call.Completion.Reveal())
 	}
+	if name := x.call.Action.Name; name != "" { // a validation has none, and its webhook no part in what is decided
+		if token := x.caller.Delegation.Token(x.call.Session, name, x.caller.timeout(x.call.Action)); token != "" {
+			headers.Set(webhook.HeaderDelegation, token)
+		}
+	}
 	if len(x.caller.SigningKeys) > 0 {
 		headers.Set(webhook.HeaderSignature, webhook.Sign(x.caller.SigningKeys, id, at, x.body))
 	}

@@ -12,6 +12,7 @@ import (
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
 	"tenantry/api/webhook"
+	"tenantry/policy/delegation"
 	"tenantry/tenants/metadata"
 )
 
@@ -123,8 +124,36 @@ func (x *exchange) engine() http.Header {
 		trace = newTrace()
 	}
 	out.Set(webhook.HeaderTrace, trace)
+	if state := x.traceState(); state != "" {
+		out.Set(webhook.HeaderTraceState, state)
+	}
 	return out
 }
+
+// traceState passes the trace's state on, with how many handlers stand before the
+// next one. It goes with the client's trace alone, as the specification demands.
+func (x *exchange) traceState() string {
+	own := delegation.TraceMember + "=d:" + strconv.Itoa(x.call.Session.Depth+1)
+	if x.call.TraceParent == "" || !validValue(x.call.TraceParent) {
+		return own
+	}
+	out := []string{own}
+	for _, h := range x.call.ClientHeaders {
+		if !strings.EqualFold(h.Name, webhook.HeaderTraceState) || !validValue(h.Value) {
+			continue
+		}
+		for member := range strings.SplitSeq(h.Value, ",") {
+			member = strings.TrimSpace(member)
+			if member != "" && !strings.HasPrefix(member, delegation.TraceMember+"=") && len(out) < maxTraceMembers {
+				out = append(out, member)
+			}
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// maxTraceMembers is what the specification allows.
+const maxTraceMembers = 32
 
 // forwarded are the client's headers that the action asks for. The session
 // travels in the body, where a client cannot write, and never as headers.

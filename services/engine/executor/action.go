@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tenantry/api/errcode"
+	"tenantry/policy/delegation"
 	"tenantry/services/engine/action"
 	"tenantry/services/engine/plan"
 	"tenantry/tenants/model"
@@ -66,6 +67,9 @@ func (r *run) asynchronous(ctx context.Context, i int, a *plan.Action, call acti
 		return errcode.New(errcode.NotSupported, "asynchronous actions are not served here").At("$")
 	}
 	if r.program.Plan.Mutation {
+		if err := delegation.CheckCall(call.Session); err != nil {
+			return err.At("$")
+		}
 		id, err := r.Runs.Queue(ctx, call)
 		if err != nil {
 			return at(err, "$")

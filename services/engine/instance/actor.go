@@ -8,9 +8,10 @@ import (
 	"tenantry/ops/audit"
 )
 
-// Actor is who a session is, for the audit.
+// Actor is who a session is, for the audit: the first caller where a handler calls
+// back.
 func Actor(s session.Session) audit.Actor {
-	switch s.Auth {
+	switch s.Origin() {
 	case session.AuthAdminSecret:
 		return audit.Actor{Kind: "admin_secret", ID: s.Actor}
 	case session.AuthAPIKey:
@@ -23,6 +24,20 @@ func Actor(s session.Session) audit.Actor {
 		id = user
 	}
 	return audit.Actor{Kind: "user", ID: id}
+}
+
+// AdminUse reports whether a session makes use of an admin secret: itself, or the
+// handler that its owner called acts as an admin. It is audited always.
+func AdminUse(s session.Session) bool {
+	return s.Auth == session.AuthAdminSecret || s.Delegation != nil && s.IsAdmin()
+}
+
+// Delegated adds to an event's detail whose handler it was that called back.
+func Delegated(s session.Session, detail map[string]any) map[string]any {
+	if s.Delegation != nil {
+		detail["auth"], detail["delegated_by"], detail["depth"] = string(s.Auth), s.Delegation.Action, s.Depth
+	}
+	return detail
 }
 
 // operatorText is an error with its private causes, for logs.

@@ -22,6 +22,7 @@ import (
 	"tenantry/policy/access"
 	"tenantry/policy/allowlist"
 	"tenantry/policy/authz"
+	"tenantry/policy/delegation"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/action"
 	"tenantry/services/engine/executor"
@@ -90,6 +91,8 @@ type Instance struct {
 	Inconsistencies []model.Inconsistency
 	// Endpoints are the saved operations that are served as REST.
 	Endpoints *rest.Endpoints
+	// Delegation makes and verifies the tokens by which handlers call back.
+	Delegation *delegation.Keys
 
 	outside Outside
 
@@ -169,6 +172,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.Delegation = delegation.New(c.Project.ID, c.Settings, nil)
 	i.executor = executor.Executor{
 		Sources: outside.Sources,
 		Types:   i.Model.Types,
@@ -176,7 +180,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 		Policy:  i.policy,
 		Caller: action.New(action.Options{
 			Client: outside.Client, Variables: c.Settings.Lookup, Expand: c.Settings.Expand,
-			SigningKeys: keys, Version: outside.Version, ConfiguredFirst: true, Traffic: outside.Calls, Tenant: outside.Quota,
+			SigningKeys: keys, Delegation: i.Delegation, Version: outside.Version, ConfiguredFirst: true, Traffic: outside.Calls, Tenant: outside.Quota,
 		}),
 	}
 	if outside.Runs != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -72,6 +73,11 @@ func (r runs) Queue(ctx context.Context, call action.Call) (string, error) {
 		id = uuid.NewString()
 	}
 	token, _ := vault.Token("ct_")
+	if call.Session.IssuedAt.IsZero() {
+		// What is revoked later counts for the run, also where nothing but the request
+		// tells when the caller was let in.
+		call.Session.IssuedAt = time.Now()
+	}
 	request, err := json.Marshal(sentRun{call.Input, call.Session, call.Query, call.RequestID, call.TraceParent, call.IdempotencyKey, token.Reveal()})
 	if err != nil {
 		return "", err

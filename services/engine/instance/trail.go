@@ -76,7 +76,7 @@ var denials = map[errcode.Code]bool{
 	errcode.AccessDenied: true, errcode.PermissionDenied: true, errcode.PermissionError: true, errcode.PolicyTimeout: true,
 	errcode.RateLimitExceeded: true, errcode.DepthLimitExceeded: true, errcode.NodeLimitExceeded: true, errcode.CostLimitExceeded: true, errcode.DocumentLimitExceeded: true, errcode.BatchLimitExceeded: true,
 	errcode.InvalidJWT: true, errcode.InvalidHeaders: true, errcode.JWTInvalidClaims: true, errcode.JWTMissingRoleClaims: true,
-	errcode.QuotaExceeded: true, errcode.ProjectSuspended: true, errcode.BlockedEgress: true,
+	errcode.QuotaExceeded: true, errcode.ProjectSuspended: true, errcode.BlockedEgress: true, errcode.ActionRecursionLimit: true,
 }
 
 // Outcome is ok, denied or error.
@@ -137,14 +137,14 @@ func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
 			"status", call.Result.Status, "request_id", call.RequestID, "error", operatorText(call.Err))
 	}
 	i.count(call, outcome, code)
-	if call.Err == nil && call.Session.Auth != session.AuthAdminSecret && !i.Sampled() {
+	if call.Err == nil && !AdminUse(call.Session) && !i.Sampled() {
 		return
 	}
 	i.outside.Recorder.Record(audit.Event{
 		Kind: audit.KindAction, TenantID: i.Project.TenantID, ProjectID: i.Project.ID,
 		Actor: Actor(call.Session), Role: call.Session.Role, Action: "action.call", Target: call.Action,
 		Outcome: outcome, Code: code, RequestID: call.RequestID, IP: call.Session.IP,
-		Detail: map[string]any{"status": call.Result.Status, "ms": call.Result.Duration.Milliseconds(), "attempts": call.Result.Attempts},
+		Detail: Delegated(call.Session, map[string]any{"status": call.Result.Status, "ms": call.Result.Duration.Milliseconds(), "attempts": call.Result.Attempts}),
 	})
 }
 
@@ -162,4 +162,6 @@ func (i *Instance) count(call executor.ActionCall, outcome, code string) {
 }
 
 // callRefusals are the errors of calls that were not made, as metrics name them.
-var callRefusals = map[errcode.Code]string{errcode.ActionCircuitOpen: "circuit-open", errcode.ActionOverloaded: "overloaded"}
+var callRefusals = map[errcode.Code]string{
+	errcode.ActionCircuitOpen: "circuit-open", errcode.ActionOverloaded: "overloaded", errcode.ActionRecursionLimit: "recursion-limit",
+}
