@@ -58,6 +58,7 @@ var importers = map[string]struct {
 	"services/engine/plan":        {[]string{"services/engine/planner", "services/engine/dialect", "services/engine/executor", "services/engine/instance", "services/engine/jsonquery"}, "plans are data between the planners and what runs them; the instance asks policy about their root fields"},
 	"services/engine/schema":      {[]string{"services/engine/operation", "services/engine/planner", "services/engine/instance", "services/engine/impact", "services/engine/accessview"}, "generated types live in one place; operations are validated against them and planned by them, dry runs compare them"},
 	"services/engine/schema/sdl":  {[]string{"services/control", "services/revision", "services/engine/metadataapi"}, "actions as text are a matter of configuration, not of requests"},
+	"services/engine/codegen":     {[]string{"services/control"}, "code of handlers is written for people who ask for it, never for a request"},
 	"services/engine/operation":   {[]string{"services/engine/planner", "services/engine/instance", "services/engine/rest", "services/engine/impact", "services/engine/accessview", "services/control", "services/engine/metadataapi"}, "whoever reads the text of an operation: to plan it, or to check it when it is saved in a collection"},
 	"services/engine/planner":     {[]string{"services/engine/instance"}, "plans are made in one place, under one cache"},
 	"services/engine/jsonquery":   {[]string{"services/engine/instance", "services/engine/metadataapi"}, "commands on data are planned and run where operations are"},

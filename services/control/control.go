@@ -153,6 +153,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerAdminSecrets()
 	s.registerTables()
 	s.registerMetadata()
+	s.registerCodegen() // before the actions: their path of one name would take it
 	s.registerActions()
 	s.registerRuns()
 	s.registerPolicies()

@@ -198,7 +198,7 @@ func attempt(o apiOperation, trial trial, f *field, key string, ids map[idKind]s
 	if trial.body != nil {
 		body = trial.body(f, ids)
 	}
-	return send(f.t, o.Method, f.s.PublicURL+o.address(f.t, ids), bearer(key), body)
+	return send(f.t, o.Method, f.s.PublicURL+o.address(f.t, ids)+trial.query, bearer(key), body)
 }
 
 // changing are parts of answers that differ without a change.

@@ -10,6 +10,8 @@ import (
 
 // trial says how an operation is called so that it succeeds.
 type trial struct {
+	// query of the address, with its question mark; empty: there is none.
+	query string
 	// body of the request to what ids name; nil: there is none.
 	body bodyOf
 	// prepare makes what the call is about, and returns its ids in place of the
@@ -195,6 +197,8 @@ var trials = map[string]trial{
 		f.need(http.MethodPost, "/projects/{p}/actions", actionOf(name))
 		return map[idKind]string{"projects/actions": name}
 	}},
+
+	"generateActionHandler": {query: "?framework=go"},
 
 	"listActionRuns": {},
 	"cancelActionRun": {prepare: func(f *field) map[idKind]string {

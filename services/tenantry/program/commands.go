@@ -66,6 +66,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer, started *bool) *cobra.Co
 		runCommand(config.Serve, "Run against the Postgres of --database-url", stdout, stderr),
 		migrateCommand(stdout),
 		configCommand(stdout),
+		actionsCommand(stdout),
 		versionCommand(stdout),
 		demoHandlerCommand(stdin, stdout, stderr),
 	)

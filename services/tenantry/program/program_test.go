@@ -43,6 +43,8 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		"a database not there":  {[]string{"migrate", database}, ExitFailure, "the control plane's database could not be migrated"},
 		"print of mistakes":     {[]string{"config", "print", "dev", "--demo=perhaps"}, ExitUsage, "--demo: expected true or false"},
 		"the handler by itself": {[]string{"demo-handler"}, ExitFailure, "is started by `tenantry dev`"},
+		"codegen of nothing":    {[]string{"actions", "codegen", "--sdl=x"}, ExitUsage, "--framework: expected one of go, express"},
+		"codegen without file":  {[]string{"actions", "codegen", "--sdl=/none", "--framework=go", "--action=a"}, ExitFailure, "the definition: open /none"},
 		"version":               {[]string{"version"}, ExitOK, ""},
 		"help":                  {[]string{"help"}, ExitOK, ""},
 		"print":                 {[]string{"config", "print", "dev"}, ExitOK, ""},

@@ -1,0 +1,235 @@
+package codegen_test
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tenantry/services/engine/codegen"
+	"tenantry/services/engine/schema/sdl"
+	"tenantry/tenants/metadata"
+)
+
+var update = flag.Bool("update", false, "write the expected files anew")
+
+// document is the metadata of one action, from its text.
+func document(t testing.TB, text, action string) *metadata.Document {
+	t.Helper()
+	read, err := sdl.ParseAction(text, action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &metadata.Document{
+		Actions:     []metadata.Action{{Name: action, Comment: read.Comment, Definition: read.Definition}},
+		CustomTypes: &read.Types,
+	}
+}
+
+// placeOrder has every kind of type.
+func placeOrder(t testing.TB) *metadata.Document {
+	t.Helper()
+	text, err := os.ReadFile("testdata/place_order.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := document(t, string(text), "place_order")
+	doc.Actions[0].Definition.Kind = "asynchronous"
+	o := &doc.CustomTypes.Objects[0]
+	o.Relationships = []metadata.TypeRelationship{{
+		Name: "order", Type: "object", RemoteTable: metadata.TableName{Schema: "public", Name: "orders"}, FieldMapping: map[string]string{"order_id": "id"},
+	}}
+	return doc
+}
+
+func generate(t testing.TB, doc *metadata.Document, action, framework string) []codegen.File {
+	t.Helper()
+	files, err := codegen.Generate(doc, action, framework, codegen.Options{GraphQLURL: "https://api.example.com/p/shop/v1/graphql"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// write puts files into a folder.
+func write(t testing.TB, dir string, files []codegen.File) {
+	t.Helper()
+	for _, f := range files {
+		path := filepath.Join(dir, filepath.FromSlash(f.Name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(f.Content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestEveryFrameworkGetsItsFiles(t *testing.T) {
+	t.Parallel()
+	doc := placeOrder(t)
+	for _, framework := range codegen.Names() {
+		t.Run(framework, func(t *testing.T) {
+			t.Parallel()
+			// What is the same for all actions is tested by running it.
+			files := slices.DeleteFunc(generate(t, doc, "place_order", framework), func(f codegen.File) bool {
+				return strings.HasPrefix(filepath.Base(f.Name), "webhook.")
+			})
+			// The suffix keeps the tools of the languages away.
+			for i := range files {
+				files[i].Name += ".golden"
+			}
+			dir := filepath.Join("testdata", "golden", framework)
+			if *update {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+				write(t, dir, files)
+			}
+			for _, f := range files {
+				want, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Name)))
+				if err != nil || string(want) != f.Content {
+					t.Errorf("%s is not as expected (-update writes it anew): %v\n%s", f.Name, err, f.Content)
+				}
+			}
+			if found := count(t, dir); found != len(files) {
+				t.Errorf("%d files are expected, %d are made", found, len(files))
+			}
+		})
+	}
+}
+
+func count(t *testing.T, dir string) (files int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			files++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// hostile has names that mean something in some language, texts that try to leave
+// their comment, and types that no finite value has.
+const hostile = `type Query {
+  "first\nsecond */ \u202e third \u2028 fourth \"\"\" '''"
+  return(class: String!, from: [string!]!, import: Any, type: Call, len: [[dict]]): Output
+}
+scalar Any
+scalar dict
+enum string { None new_order NEW_ORDER func interface }
+input Call { nil: Int, err: error!, a_b: Int, aB: Int, A_b: Int }
+input error { def: String, lambda: Call }
+type Output { Error: Error!, context: Arguments!, id: ID!, ID: Int, number: number! }
+type Error { json: Error, http: [Error!]!, log: bool }
+type Arguments { "*/ alert(1)" self: Output! }
+type number { x: Int! }`
+
+func TestHostileNamesAndTextsBecomeCodeThatCompiles(t *testing.T) {
+	t.Parallel()
+	for action, text := range map[string]string{
+		"return": hostile,
+		"main":   `type Query { main(_: Int, _1: Int!): Int }`,
+		"log":    `type Mutation { log: [String] }`,
+		"_":      `type Query { _: [[uuid!]!]! }`,
+		"http":   `type Query { http(json: json): jsonb! }`,
+	} {
+		t.Run(action, func(t *testing.T) {
+			t.Parallel()
+			doc := document(t, text, action)
+			for _, framework := range codegen.Names() {
+				dir := t.TempDir()
+				files := generate(t, doc, action, framework)
+				write(t, dir, files)
+				for _, f := range files {
+					if strings.ContainsAny(f.Content, "\u202e\u2028") || strings.Contains(f.Content, "second */") || strings.Contains(f.Content, "*/ alert") {
+						t.Errorf("%s: %s lets a text out of its comment:\n%s", framework, f.Name, f.Content)
+					}
+				}
+				compiles(t, framework, dir, files)
+			}
+		})
+	}
+}
+
+func TestGeneratedCodeCompiles(t *testing.T) {
+	t.Parallel()
+	doc := placeOrder(t)
+	for _, framework := range []string{"go", "python-flask", "python-fastapi"} {
+		t.Run(framework, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			files := generate(t, doc, "place_order", framework)
+			write(t, dir, files)
+			compiles(t, framework, dir, files)
+		})
+	}
+}
+
+// compiles tries the languages whose tools are on every machine; the examples try
+// the others.
+func compiles(t *testing.T, framework, dir string, files []codegen.File) {
+	t.Helper()
+	var c *exec.Cmd
+	switch {
+	case framework == "go":
+		c = exec.Command("go", "vet", ".")
+	case strings.HasPrefix(framework, "python"):
+		interpreter, err := exec.LookPath("python3")
+		if err != nil {
+			return
+		}
+		c = exec.Command(interpreter, "-m", "py_compile")
+		for _, f := range files {
+			if strings.HasSuffix(f.Name, ".py") {
+				c.Args = append(c.Args, f.Name)
+			}
+		}
+	default:
+		return
+	}
+	c.Dir = dir
+	c.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", framework, err, out)
+		for _, f := range files {
+			if !strings.HasPrefix(filepath.Base(f.Name), "webhook.") {
+				t.Logf("%s\n%s", f.Name, f.Content)
+			}
+		}
+	}
+}
+
+func TestWhatCannotBeGeneratedIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	doc := func(edit func(*metadata.Document)) *metadata.Document {
+		d := document(t, `type Query { ask(a: In): Out } input In { x: Int } type Out { y: Colour } enum Colour { RED }`, "ask")
+		edit(d)
+		return d
+	}
+	for want, c := range map[string]struct {
+		framework string
+		doc       *metadata.Document
+	}{
+		`expected one of the frameworks go, express,`: {"cobol", doc(func(*metadata.Document) {})},
+		`there is no action "ask"`:                    {"go", &metadata.Document{}},
+		`the name "a\nb" of the argument`:             {"go", doc(func(d *metadata.Document) { d.Actions[0].Definition.Arguments[0].Name = "a\nb" })},
+		`the name "x y" of the field of In`:           {"express", doc(func(d *metadata.Document) { d.CustomTypes.InputObjects[0].Fields[0].Name = "x y" })},
+		`the name "RED'" of the enum value`:           {"worker", doc(func(d *metadata.Document) { d.CustomTypes.Enums[0].Values[0].Value = "RED'" })},
+		`the output type: not a GraphQL type`:         {"lambda", doc(func(d *metadata.Document) { d.Actions[0].Definition.OutputType = "[Out" })},
+		`the name "__type" of the field of Out`:       {"go", doc(func(d *metadata.Document) { d.CustomTypes.Objects[0].Fields[0].Name = "__type" })},
+	} {
+		_, err := codegen.Generate(c.doc, "ask", c.framework, codegen.Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is expected, found %v", want, err)
+		}
+	}
+}
