@@ -21,6 +21,7 @@ type Plan struct {
 	Actions    int // calls of actions per minute, as many at once
 	Sockets    int // open WebSockets, on each node
 	Calls      int // calls of action handlers that run at a time, on each node
+	Timeout    int // seconds that a call of a handler may take at most
 }
 
 // ReadPlan reads a text such as "free requests=10 concurrent=4"; the error
@@ -28,14 +29,14 @@ type Plan struct {
 func ReadPlan(text string) (name string, p Plan, err error) {
 	fields := strings.Fields(text)
 	if len(fields) < 2 {
-		return "", p, fmt.Errorf("expected a plan such as free requests=10 concurrent=4 actions=60 sockets=20 calls=50, got %q", text)
+		return "", p, fmt.Errorf("expected a plan such as free requests=10 concurrent=4 actions=60 sockets=20 calls=50 timeout=60, got %q", text)
 	}
-	bounds := map[string]*int{"requests": &p.Requests, "concurrent": &p.Concurrent, "actions": &p.Actions, "sockets": &p.Sockets, "calls": &p.Calls}
+	bounds := map[string]*int{"requests": &p.Requests, "concurrent": &p.Concurrent, "actions": &p.Actions, "sockets": &p.Sockets, "calls": &p.Calls, "timeout": &p.Timeout}
 	for _, field := range fields[1:] {
 		key, value, _ := strings.Cut(field, "=")
 		bound := bounds[key]
 		if bound == nil {
-			return "", p, fmt.Errorf("expected requests, concurrent, actions, sockets or calls in the plan %s, got %q", fields[0], field)
+			return "", p, fmt.Errorf("expected requests, concurrent, actions, sockets, calls or timeout in the plan %s, got %q", fields[0], field)
 		}
 		if *bound, err = strconv.Atoi(value); err != nil || *bound < 1 || *bound > maxQuota {
 			return "", p, fmt.Errorf("expected a number from 1 to %d in the plan %s, got %q", maxQuota, fields[0], field)
@@ -136,6 +137,15 @@ func (q *Quota) LeaveCall() {
 	if q != nil && q.Calls > 0 {
 		q.usage.calls.Add(-1)
 	}
+}
+
+// CallTimeout is how long a call of a handler may take at most; 0 is what the
+// platform allows.
+func (q *Quota) CallTimeout() time.Duration {
+	if q == nil {
+		return 0
+	}
+	return time.Duration(q.Timeout) * time.Second
 }
 
 // SocketsAllowed is how many sockets the tenant may have on this node; 0 is any

@@ -111,7 +111,10 @@ func TestCallsOfHandlersThatRunTogetherAreBounded(t *testing.T) {
 	if free := limits.NewQuota(limits.Plan{Requests: 1}, usage, nil, "t2"); !free.EnterCall() {
 		t.Error("a plan without a bound refused")
 	}
-	if none := (*limits.Quota)(nil); !none.EnterCall() {
+	if none := (*limits.Quota)(nil); !none.EnterCall() || none.CallTimeout() != 0 {
 		t.Error("a tenant without a plan was refused")
+	}
+	if _, p, err := limits.ReadPlan("slow calls=2 timeout=7"); err != nil || limits.NewQuota(p, usage, nil, "t3").CallTimeout() != 7*time.Second {
+		t.Errorf("%+v, %v", p, err)
 	}
 }

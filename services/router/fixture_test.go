@@ -43,6 +43,7 @@ const jwtKey = "the key of the tests is long enough for HS256"
 type server struct {
 	t         testing.TB
 	address   string // host:port
+	control   string // URL of the control plane's database
 	secret    string // the project's admin secret
 	secretID  string
 	project   tenants.Project
@@ -80,7 +81,7 @@ func start(t testing.TB, bounds socket.Limits, edits ...func(*settings.Settings)
 	if err := store.Migrate(ctx, control); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, hub: socket.NewHub(bounds), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
+	s := &server{t: t, control: control, hub: socket.NewHub(bounds), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
 	keyring := must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)
 	s.store = must(store.Open(ctx, control, keyring))(t)
 	recorder := audit.NewRecorder(s.store, audit.Options{Interval: 10 * time.Millisecond, Logger: logger})

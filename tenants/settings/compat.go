@@ -17,6 +17,9 @@ type Compat struct {
 	// ApolloFederation makes the project a subgraph: tables that say so are its
 	// entities.
 	ApolloFederation bool `json:"apollo_federation,omitempty"`
+	// ClientHeadersFirst lets a forwarded header of the client win over one that an
+	// action configures, instead of the other way round.
+	ClientHeadersFirst bool `json:"client_headers_first,omitempty"`
 }
 
 // DecodeCompat reads the switches strictly; the error is Mistakes.
@@ -34,6 +37,7 @@ func DecodeCompat(text []byte) (Compat, error) {
 		"infer_function_permissions": m.flag(&c.InferFunctionPermissions),
 		"ignore_naming_conventions":  m.flag(&c.IgnoreNamingConventions),
 		"apollo_federation":          m.flag(&c.ApolloFederation),
+		"client_headers_first":       m.flag(&c.ClientHeadersFirst),
 	})
 	return c, m.err()
 }

@@ -49,7 +49,8 @@ type Options struct {
 	// MaxResponse is the most bytes that an answer's body may have, after
 	// decompression; 0 means DefaultMaxResponse.
 	MaxResponse int64
-	// MaxTimeout caps the timeout of every action; 0 means DefaultMaxTimeout.
+	// MaxTimeout caps the timeout of every action; 0 means DefaultMaxTimeout, and more
+	// than that is no more.
 	MaxTimeout time.Duration
 	// Version of the product, for User-Agent.
 	Version string
@@ -83,7 +84,7 @@ func New(o Options) *Caller {
 	if o.MaxResponse <= 0 {
 		o.MaxResponse = DefaultMaxResponse
 	}
-	if o.MaxTimeout <= 0 {
+	if o.MaxTimeout <= 0 || o.MaxTimeout > DefaultMaxTimeout {
 		o.MaxTimeout = DefaultMaxTimeout
 	}
 	if o.Now == nil {

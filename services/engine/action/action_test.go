@@ -216,6 +216,7 @@ func TestTheTimeoutIsTheActionsOwnCappedByThePlan(t *testing.T) {
 		{0, 0, 30 * time.Second},
 		{2, 0, 2 * time.Second},
 		{500, 0, 120 * time.Second},
+		{500, time.Hour, 120 * time.Second},
 		{1 << 62, 0, 120 * time.Second},
 		{0, 10 * time.Second, 10 * time.Second},
 		{1, 200 * time.Millisecond, 200 * time.Millisecond},

@@ -180,7 +180,8 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 		Policy:  i.policy,
 		Caller: action.New(action.Options{
 			Client: outside.Client, Variables: c.Settings.Lookup, Expand: c.Settings.Expand,
-			SigningKeys: keys, Delegation: i.Delegation, Version: outside.Version, ConfiguredFirst: true, Traffic: outside.Calls, Tenant: outside.Quota,
+			SigningKeys: keys, Delegation: i.Delegation, Version: outside.Version, ConfiguredFirst: !c.Settings.Compat.ClientHeadersFirst,
+			Traffic: outside.Calls, Tenant: outside.Quota, MaxTimeout: outside.Quota.CallTimeout(),
 		}),
 	}
 	if outside.Runs != nil {

@@ -102,7 +102,7 @@ var settings = []setting{
 		read: func(c *Config, text string) error { return readExtensions(&c.ManagedExtensions, text) },
 	},
 	{
-		name: "plans", usage: "what each tenant of a plan may use, plans separated by commas: free requests=10 concurrent=4 actions=60 sockets=20 calls=50 (default no bounds)",
+		name: "plans", usage: "what each tenant of a plan may use, plans separated by commas: free requests=10 concurrent=4 actions=60 sockets=20 calls=50 timeout=60 (default no bounds)",
 		read: func(c *Config, text string) error { return readPlans(&c.Plans, text) },
 	},
 	{
