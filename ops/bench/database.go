@@ -38,7 +38,7 @@ type database struct {
 // pile up.
 func startDatabase(ctx context.Context, folder string, scale int, say func(string, ...any)) (*database, error) {
 	server, err := postgres.Start(ctx, postgres.Options{
-		DataDir: folder, TCP: true, Durable: true, Logger: slog.New(slog.DiscardHandler),
+		DataDir: folder, TCP: true, Durable: false, Logger: slog.New(slog.DiscardHandler),
 		// Everything is in memory, and nothing runs beside the contestants.
 		Settings: map[string]string{"shared_buffers": "768MB", "max_connections": "200", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off", "jit": "off"},
 	})

@@ -12,10 +12,16 @@ import (
 // at most 100 arguments.
 const maxPairs = 50
 
-// aggregated writes the JSON object of an aggregate. Values and nodes are
-// subselects of their own over the same rows: the permission's limit is on the
-// nodes alone.
+// aggregated writes the JSON object of an aggregate, as a scalar subquery or an
+// expression. Values and nodes are subselects of their own over the same rows: the
+// permission's limit is on the nodes alone.
 func (w *writer) aggregated(s *plan.Select, outer *scope) {
+	if overRows(s) {
+		w.text("(SELECT ")
+		w.overRows(s, outer)
+		w.text(")")
+		return
+	}
 	members := s.Aggregate.Members
 	w.object(len(members), func(i int) string { return members[i].Key }, func(i int) {
 		switch m := members[i]; {
@@ -27,6 +33,50 @@ func (w *writer) aggregated(s *plan.Select, outer *scope) {
 			w.values(s, m.Values, outer)
 		}
 	})
+}
+
+// overRows reports whether an aggregate is one pass over the rows themselves: its
+// only member beside constants are functions, of all rows.
+func overRows(s *plan.Select) bool {
+	found := 0
+	for _, m := range s.Aggregate.Members {
+		if m.Nodes != nil {
+			return false
+		}
+		if m.Text == nil {
+			if !functions(m.Values) {
+				return false
+			}
+			found++
+		}
+	}
+	return found == 1 && flat(s)
+}
+
+// overRows writes what follows SELECT in that case. A subselect less is a tenth of
+// what Postgres spends on a small aggregate.
+func (w *writer) overRows(s *plan.Select, outer *scope) {
+	row := &scope{alias: w.alias(), outer: outer}
+	column := func(c plan.Column) { w.cell(row, c.Name, c.Type, c.Cases) }
+	members := s.Aggregate.Members
+	w.object(len(members), func(i int) string { return members[i].Key }, func(i int) {
+		if m := members[i]; m.Text != nil {
+			w.constant(*m.Text)
+		} else {
+			w.functions(m.Values, column)
+		}
+	})
+	w.text(" FROM ")
+	w.from(s, row)
+}
+
+// flat reports that functions see every row that matches, so that no subselect
+// has to choose rows first.
+func flat(s *plan.Select) bool { return len(s.DistinctOn) == 0 && len(s.Limit) == 0 && s.Offset == nil }
+
+// functions writes the object of functions; column writes a column's value.
+func (w *writer) functions(values []plan.AggregateValue, column func(plan.Column)) {
+	w.object(len(values), func(i int) string { return values[i].Key }, func(i int) { w.aggregateValue(values[i], column) })
 }
 
 // object writes a JSON object of n members.
@@ -63,18 +113,18 @@ func (w *writer) constant(text string) {
 // values writes one subselect with all functions over the rows of s.
 func (w *writer) values(s *plan.Select, values []plan.AggregateValue, outer *scope) {
 	if !functions(values) { // without a function it would be a row per row
-		w.object(len(values), func(i int) string { return values[i].Key }, func(i int) { w.aggregateValue(values[i], nil) })
+		w.functions(values, nil)
 		return
 	}
 	row := &scope{alias: w.alias(), outer: outer}
-	flat := len(s.DistinctOn) == 0 && len(s.Limit) == 0 && s.Offset == nil
+	flat := flat(s)
 	column := func(c plan.Column) { w.cell(row, c.Name, c.Type, c.Cases) }
 	names := aggregateColumns{names: map[string]string{}}
 	if !flat {
 		column = func(c plan.Column) { w.text(rowAlias + "." + names.of(c)) }
 	}
 	w.text("(SELECT ")
-	w.object(len(values), func(i int) string { return values[i].Key }, func(i int) { w.aggregateValue(values[i], column) })
+	w.functions(values, column)
 	w.text(" FROM ")
 	if flat {
 		w.from(s, row)

@@ -66,9 +66,12 @@ func Select(s *plan.Select) Statement {
 		return out
 	}
 	w.text("SELECT ")
-	if s.Connection != nil || s.Shape == plan.Aggregated {
+	switch {
+	case s.Connection == nil && s.Shape == plan.Aggregated && overRows(s):
+		w.overRows(s, nil)
+	case s.Connection != nil || s.Shape == plan.Aggregated:
 		w.selection(s, nil)
-	} else {
+	default:
 		w.rowsAsJSON(s, nil) // no row is no object
 	}
 	return w.statement()
