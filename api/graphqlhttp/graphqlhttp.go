@@ -73,7 +73,10 @@ func Decode(body []byte) ([]Request, bool, error) {
 		}
 		return batch, true, nil
 	}
-	var one Request
+	one, ok := quick(trimmed)
+	if ok {
+		return []Request{one}, false, nil
+	}
 	if err := decode(trimmed, &one); err != nil {
 		return nil, false, err
 	}
