@@ -100,7 +100,7 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 // run runs a program within the time that the session has.
 func (i *Instance) run(ctx context.Context, s session.Session, program *executor.Program, r executor.Request, trail *Trail) (executor.Result, error) {
 	limit := i.timeLimit(s, program)
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := i.deadlines.within(ctx, limit, trail.started)
 	defer cancel()
 	trail.Executed = true
 	result, err := i.executor.Run(ctx, program, r)

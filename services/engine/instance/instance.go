@@ -97,6 +97,7 @@ type Instance struct {
 	outside Outside
 
 	validations, plans atomic.Int64
+	deadlines          deadlines
 
 	policy    *authz.Policy
 	shadow    *authz.Policy // on trial; nil for none
