@@ -81,12 +81,12 @@ func parseTag(text string) (int64, bool) {
 // path names was settled by the guard. huma finds parameters only in embedded
 // types that are exported; so are those below and elsewhere.
 type TenantPath struct {
-	Tenant string `path:"tenant" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the tenant."`
+	Tenant string `path:"tenant" minLength:"2" maxLength:"39" pattern:"^[a-z0-9-]+$" doc:"Slug or id of the tenant."`
 }
 
 // ProjectPath is the parameter of paths that begin with a project.
 type ProjectPath struct {
-	Project string `path:"project" pattern:"^[a-z0-9-]{2,39}$" doc:"Slug or id of the project."`
+	Project string `path:"project" minLength:"2" maxLength:"39" pattern:"^[a-z0-9-]+$" doc:"Slug or id of the project."`
 }
 
 // Precondition is the parameter of changes that may insist on a version.

@@ -85,7 +85,7 @@ func (s *service) listPolicies(ctx context.Context, c *call, in *ListProjectInpu
 // PolicyPath are the parameters of paths of one policy.
 type PolicyPath struct {
 	ProjectPath
-	Name string `path:"name" pattern:"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$" doc:"Name of the module."`
+	Name string `path:"name" maxLength:"128" pattern:"^[A-Za-z0-9_][A-Za-z0-9_.-]*$" doc:"Name of the module."`
 }
 
 type textOutput struct {

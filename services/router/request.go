@@ -13,17 +13,29 @@ import (
 type headers []graphqlhttp.Header
 
 func copyHeaders(c *fiber.Ctx) headers {
-	var text strings.Builder // all of them in one piece: they live as long as the request
-	text.Grow(len(c.Request().Header.RawHeaders()) + 64)
-	out := make(headers, 0, 12)
-	for name, value := range c.Request().Header.All() {
-		from := text.Len()
-		text.Write(name)
-		text.Write(value)
-		both := text.String()[from:]
-		out = append(out, graphqlhttp.Header{Name: both[:len(name)], Value: both[len(name):]})
-	}
-	return out
+	h := &c.Request().Header
+	copied := &headerCopy{}
+	copied.list = copied.room[:0]
+	copied.text.Grow(len(h.RawHeaders()) + 64)
+	h.All()(copied.add)
+	return copied.list
+}
+
+// headerCopy is a copy of headers in two pieces of memory: they live and die
+// together.
+type headerCopy struct {
+	text strings.Builder
+	list headers
+	room [12]graphqlhttp.Header
+}
+
+func (h *headerCopy) add(name, value []byte) bool {
+	from := h.text.Len()
+	h.text.Write(name)
+	h.text.Write(value)
+	both := h.text.String()[from:]
+	h.list = append(h.list, graphqlhttp.Header{Name: both[:len(name)], Value: both[len(name):]})
+	return true
 }
 
 // Lookup returns the first value of a header; present and empty is present.

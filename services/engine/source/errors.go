@@ -106,8 +106,8 @@ const changed = "the project's database has changed since its tables were read: 
 // Outdated reports that a statement failed because the database is not as its
 // catalog says: something that it names is gone or has another type.
 func Outdated(err error) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
 		return false
 	}
 	switch pg.Code {

@@ -39,8 +39,8 @@ func (p *pool) connection(ctx context.Context) (*pgxpool.Conn, error) {
 }
 
 func refusesParameters(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "08P01" && pg.Severity == "FATAL"
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == "08P01" && pg.Severity == "FATAL"
 }
 
 // beforeConnect leaves out what the server refuses. Statements in two steps, which
@@ -56,8 +56,8 @@ func (p *pool) beforeConnect(_ context.Context, c *pgx.ConnConfig) error {
 // lostName reports that the server does not have a prepared statement that it was
 // given, or has it from somebody else: a pooler between does not keep them apart.
 func lostName(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "26000" || pg.Code == "42P05")
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == "26000" || pg.Code == "42P05")
 }
 
 // again reports that a statement failed because of how it was prepared, and can be

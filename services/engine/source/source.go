@@ -384,8 +384,8 @@ func (s *Source) aloneOn(ctx context.Context, conn *pgconn.PgConn, st Bound) (va
 // unsent reports an error before which a statement that yielded nothing can't have
 // run: it was not sent, or the server said goodbye instead of reading it.
 func unsent(err error) bool {
-	var pg *pgconn.PgError
-	return pgconn.SafeToRetry(err) || errors.As(err, &pg) && pg.Code == "57P01"
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return pgconn.SafeToRetry(err) || ok && pg.Code == "57P01"
 }
 
 // Stat is what the pool of a source is doing.
@@ -430,12 +430,11 @@ func (s *Source) lost(ctx context.Context, err error) bool {
 // connectionLost reports an error of the connection rather than of the
 // statement, such as a server that was restarted.
 func connectionLost(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "57P01" || pg.Code == "57P02"
 	}
-	var connect *pgconn.ConnectError
-	return !errors.As(err, &connect) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return !connecting && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
 		(pgconn.SafeToRetry(err) || isNetwork(err))
 }
 

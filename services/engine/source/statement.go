@@ -108,8 +108,8 @@ func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgco
 // outdated reports that a prepared statement can't be used any more: a column
 // has another type now, or a pooler between lost it. The statement is forgotten.
 func outdated(conn *pgconn.PgConn, st Bound, err error) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != "26000" && (pg.Code != "0A000" || pg.Routine != revalidates) {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || pg.Code != "26000" && (pg.Code != "0A000" || pg.Routine != revalidates) {
 		return false
 	}
 	kept := statementsOf(conn)
