@@ -38,6 +38,7 @@ func Run(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	lifecycle.TuneHeap()
 	r := &run{cfg: cfg, stdout: stdout, stderr: stderr, logger: logger, failed: make(chan error, 4)}
 	return lifecycle.Run(ctx, cfg.DrainTimeout+closing, r.serve)
 }
