@@ -266,3 +266,18 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestTheDistanceToTheReferenceIsOfTheWorstQueryEitherWay(t *testing.T) {
+	t.Parallel()
+	if d := distance(reference()); d > 1e-9 {
+		t.Errorf("the reference is %v from itself", d)
+	}
+	for _, factor := range []float64{0.5, 2} {
+		off := reference()
+		off["Q2"] *= 1.1
+		off["Q8"] *= factor
+		if d := distance(off); d < 0.69 || d > 0.70 {
+			t.Errorf("Q8 × %v is %v away, want the logarithm of 2", factor, d)
+		}
+	}
+}

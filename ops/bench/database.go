@@ -38,8 +38,9 @@ type database struct {
 // pile up.
 func startDatabase(ctx context.Context, folder string, scale int, say func(string, ...any)) (*database, error) {
 	server, err := postgres.Start(ctx, postgres.Options{
+		// Everything is in memory, and nothing runs beside the contestants. What a disk
+		// costs is the machine's, so nothing waits for one.
 		DataDir: folder, TCP: true, Durable: false, Logger: slog.New(slog.DiscardHandler),
-		// Everything is in memory, and nothing runs beside the contestants.
 		Settings: map[string]string{"shared_buffers": "768MB", "max_connections": "200", "max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off", "jit": "off"},
 	})
 	if err != nil {

@@ -28,7 +28,7 @@ type options struct {
 	window     time.Duration // length of one window
 	settle     time.Duration // running before each window, not counted
 	pairs      int           // windows of each contestant per query
-	clients    int           // concurrent connections
+	clients    int           // concurrent connections; 0: as many as make the floor most like the reference
 	pool       int           // connections to Postgres of each contestant
 	ids        int           // prepared requests per query
 	compare    int           // bodies compared per query
@@ -86,7 +86,7 @@ func readOptions(args []string) (options, error) {
 	flags.DurationVar(&o.window, "window", 2*time.Second, "length of one window")
 	flags.DurationVar(&o.settle, "settle", 250*time.Millisecond, "running before each window that is not counted")
 	flags.IntVar(&o.pairs, "pairs", 7, "windows of each contestant for each query")
-	flags.IntVar(&o.clients, "clients", 64, "concurrent connections")
+	flags.IntVar(&o.clients, "clients", 0, "concurrent connections (default: those with which the floor is most like the reference table)")
 	flags.IntVar(&o.pool, "pool", 8, "connections to Postgres of each contestant")
 	flags.IntVar(&o.ids, "ids", 512, "prepared requests for each query")
 	flags.IntVar(&o.compare, "compare", 256, "bodies compared for each query")
@@ -102,10 +102,13 @@ func readOptions(args []string) (options, error) {
 	}
 	o.scale, o.starts = 1, 5
 	switch o.command {
-	case "run", "peers", "profile":
+	case "run", "peers":
+	case "profile":
+		o.clients = max(o.clients, fewClients)
 	case "smoke":
 		// Proves that everything still works; measures nothing worth quoting.
 		o.window, o.settle, o.pairs, o.compare, o.scale, o.starts = 200*time.Millisecond, 50*time.Millisecond, 2, 40, 50, 1
+		o.clients = max(o.clients, fewClients)
 	default:
 		return o, fmt.Errorf("unknown command %q: expected run, smoke, peers or profile", o.command)
 	}
@@ -113,10 +116,13 @@ func readOptions(args []string) (options, error) {
 	if o.only, err = chooseQueries(*only); err != nil {
 		return o, err
 	}
+	if o.clients < 0 {
+		return o, errors.New("-clients must not be negative")
+	}
 	for _, bound := range []struct {
 		name  string
 		value int
-	}{{"pairs", o.pairs}, {"clients", o.clients}, {"pool", o.pool}, {"ids", o.ids}} {
+	}{{"pairs", o.pairs}, {"pool", o.pool}, {"ids", o.ids}} {
 		if bound.value < 1 {
 			return o, fmt.Errorf("-%s must be at least 1", bound.name)
 		}

@@ -13,7 +13,7 @@ import (
 // lives of a program with few projects is a few MiB, and Go would collect each
 // time it has doubled: dozens of times a second under load, for memory that nobody
 // misses.
-const SmallHeap = 56 << 20
+const SmallHeap = 40 << 20
 
 // Garbage that may gather, in percent of what lives: within SmallHeap, and where
 // more lives, Go's own.

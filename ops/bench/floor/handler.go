@@ -46,8 +46,7 @@ var guarded = &http.Client{
 }
 
 func callHandler(ctx context.Context, id int64) (int64, error) {
-	body := `{"action":{"name":"act"},"input":{"id":` + strconv.FormatInt(id, 10) + `},"session_variables":{"x-hasura-role":"user"},"request_query":""}`
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, hook, bytes.NewReader([]byte(body)))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, hook, bytes.NewReader(payload(id)))
 	if err != nil {
 		return 0, err
 	}
@@ -61,8 +60,37 @@ func callHandler(ctx context.Context, id int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if response.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("the handler answered %d", response.StatusCode)
+	return answered(response.StatusCode, text)
+}
+
+// plain is the way without a guard, for a handler that nobody else names: what the
+// reference table was measured with.
+var plain = &fasthttp.Client{
+	MaxConnsPerHost: 256, MaxIdleConnDuration: time.Minute, NoDefaultUserAgentHeader: true, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
+}
+
+func callPlainly(_ context.Context, id int64) (int64, error) {
+	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(request)
+	defer fasthttp.ReleaseResponse(response)
+	request.SetRequestURI(hook)
+	request.Header.SetMethod(fasthttp.MethodPost)
+	request.Header.SetContentType("application/json")
+	request.SetBodyRaw(payload(id))
+	if err := plain.Do(request, response); err != nil {
+		return 0, err
+	}
+	return answered(response.StatusCode(), response.Body())
+}
+
+func payload(id int64) []byte {
+	return []byte(`{"action":{"name":"act"},"input":{"id":` + strconv.FormatInt(id, 10) + `},"session_variables":{"x-hasura-role":"user"},"request_query":""}`)
+}
+
+// answered reads the id that the handler answers.
+func answered(status int, text []byte) (int64, error) {
+	if status != http.StatusOK {
+		return 0, fmt.Errorf("the handler answered %d", status)
 	}
 	return strconv.ParseInt(string(bytes.TrimSuffix(bytes.TrimPrefix(text, []byte(`{"id":`)), []byte("}"))), 10, 64)
 }
