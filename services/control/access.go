@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -125,13 +126,14 @@ func (s *service) accessAction(ctx context.Context, c *call, in *ActionPath) (*a
 type SessionInput struct {
 	Role      string            `json:"role,omitempty" maxLength:"128" doc:"The role; that of x-hasura-role when left out."`
 	Variables map[string]string `json:"session_variables,omitempty" doc:"The x-hasura-* variables; names in any case."`
+	Auth      string            `json:"auth,omitempty" enum:"admin_secret,api_key,jwt,webhook,anonymous,delegation" default:"jwt" doc:"How the session is let in; policies see it. A handler that calls back is delegation."`
 	// BackendOnly says that the session has backend privileges.
 	BackendOnly bool `json:"backend_privileges,omitempty" doc:"Whether backend-only permissions count."`
 }
 
 // session is the session as the engine would see it.
 func (in SessionInput) session(project string) (session.Session, error) {
-	out := session.Session{Project: project, Role: in.Role, Variables: map[string]string{}, Auth: session.AuthJWT, BackendOnly: in.BackendOnly}
+	out := session.Session{Project: project, Role: in.Role, Variables: map[string]string{}, Auth: session.Auth(cmp.Or(in.Auth, string(session.AuthJWT))), BackendOnly: in.BackendOnly}
 	for name, value := range in.Variables {
 		if !session.IsVariable(name) {
 			return out, invalid(wrong("/session_variables", "expected names such as x-hasura-user-id, got %q", name))

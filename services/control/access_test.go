@@ -124,6 +124,23 @@ func TestTheExplanationHasThePolicysReasons(t *testing.T) {
 	}
 }
 
+func TestASessionIsExplainedAsItIsLetIn(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	s.want(200, owner, "PUT", project+"/policies/main", `{"text":"package authz\n\nallow if input.session.auth == \"delegation\"\n\nfilter if {\n\tinput.session.auth == \"delegation\"\n\tinput.row.id > 1\n}\n"}`)
+	for auth, allowed := range map[string]bool{"": false, "jwt": false, "webhook": false, "delegation": true} {
+		body := `{"role":"critic","query":"{ review { id } }"`
+		if auth != "" {
+			body += fmt.Sprintf(`,"auth":%q`, auth)
+		}
+		if a := s.want(200, owner, "POST", project+"/access:explain", body+"}"); a.at(t, "allowed") != allowed {
+			t.Errorf("%q: %s", auth, a.text)
+		}
+	}
+	s.want(422, owner, "POST", project+"/access:explain", `{"role":"critic","query":"{ review { id } }","auth":"magic"}`)
+	s.want(200, owner, "POST", project+"/access:effective", `{"role":"critic","auth":"delegation"}`)
+}
+
 func TestTheDifferenceOfTwoRevisionsTellsWhoGainsAndLoses(t *testing.T) {
 	t.Parallel()
 	s, owner, project := accessProject(t)

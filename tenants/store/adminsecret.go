@@ -36,10 +36,27 @@ func (s *Store) AdminSecrets(ctx context.Context, projectID string, p Page) (ite
 	return items, next, wrap("list admin secrets", err)
 }
 
-// CreateAdminSecret keeps an admin secret of the project by its vault.Hash.
+// MaxAdminSecrets is how many a project may have: enough to rotate those of a few
+// programs, few enough to know them all.
+const MaxAdminSecrets = 5
+
+// CreateAdminSecret keeps an admin secret of the project by its vault.Hash. It is
+// ErrTooManySecrets when the project has MaxAdminSecrets.
 func (tx *Tx) CreateAdminSecret(ctx context.Context, projectID, name, prefix string, hash []byte) (tenants.AdminSecret, error) {
 	if _, err := tx.Project(ctx, projectID); err != nil {
 		return tenants.AdminSecret{}, err
+	}
+	var count int
+	// The lock keeps two that are made at once from counting the same.
+	if _, err := tx.tx.Exec(ctx, "SELECT 1 FROM tenantry.projects WHERE id = $1 FOR NO KEY UPDATE", projectID); err != nil {
+		return tenants.AdminSecret{}, wrap("create admin secret", err)
+	}
+	err := tx.tx.QueryRow(ctx, "SELECT count(*) FROM tenantry.admin_secrets WHERE project_id = $1", projectID).Scan(&count)
+	if err != nil {
+		return tenants.AdminSecret{}, wrap("create admin secret", err)
+	}
+	if count >= MaxAdminSecrets {
+		return tenants.AdminSecret{}, ErrTooManySecrets
 	}
 	rows, err := tx.tx.Query(ctx, `INSERT INTO tenantry.admin_secrets AS a (id, project_id, name, prefix, hash)
 		VALUES ($1, $2, $3, $4, $5) RETURNING `+secretColumns, uuid.Must(uuid.NewV7()).String(), projectID, name, prefix, hash)

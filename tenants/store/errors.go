@@ -21,6 +21,8 @@ var (
 	ErrBadSlug   = errcode.New(errcode.ValidationFailed, "expected 2 to 39 of a-z, 0-9 and -, a letter first, not in the form of a uuid")
 	ErrBadCursor = errcode.New(errcode.BadRequest, "the cursor is none that this list gave")
 
+	ErrTooManySecrets = errcode.New(errcode.Conflict, "the project has five admin secrets; revoke one first")
+
 	ErrIdempotencyConflict   = errcode.New(errcode.IdempotencyConflict, "the idempotency key was used for another request")
 	ErrIdempotencyInProgress = errcode.New(errcode.IdempotencyInProgress, "the request with this idempotency key is still running")
 )

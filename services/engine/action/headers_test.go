@@ -140,3 +140,33 @@ func TestMissingVariablesAreNamedForAdminsOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStateOfATraceCountsTheHandlersBefore(t *testing.T) {
+	t.Parallel()
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for name, c := range map[string]struct {
+		parent string
+		depth  int
+		client []graphqlhttp.Header
+		want   string
+	}{
+		"a new trace":           {"", 0, []graphqlhttp.Header{{Name: "tracestate", Value: "other=1"}}, "tenantry=d:1"},
+		"no state":              {parent, 0, nil, "tenantry=d:1"},
+		"others' members stay":  {parent, 2, []graphqlhttp.Header{{Name: "TraceState", Value: "a=1, tenantry=d:9,b=2"}, {Name: "tracestate", Value: "c=3"}}, "tenantry=d:3,a=1,b=2,c=3"},
+		"no more than allowed":  {parent, 0, []graphqlhttp.Header{{Name: "tracestate", Value: strings.Repeat("a=1,", 40)}}, "tenantry=d:1" + strings.Repeat(",a=1", 31)},
+		"a line break in state": {parent, 0, []graphqlhttp.Header{{Name: "tracestate", Value: "a=1\r\nX: y"}}, "tenantry=d:1"},
+		"a malformed parent":    {"x\n", 0, []graphqlhttp.Header{{Name: "tracestate", Value: "a=1"}}, "tenantry=d:1"},
+	} {
+		var got string
+		s := handler(t, func(w http.ResponseWriter, r *http.Request) {
+			got = r.Header.Get("Tracestate")
+			_, _ = io.WriteString(w, `null`)
+		})
+		call := call(t, s.URL, "Order")
+		call.TraceParent, call.ClientHeaders, call.Session.Depth = c.parent, c.client, c.depth
+		_, _ = New(options(t, nil)).Call(t.Context(), call)
+		if got != c.want {
+			t.Errorf("%s: %q, expected %q", name, got, c.want)
+		}
+	}
+}
