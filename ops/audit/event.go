@@ -20,6 +20,9 @@ const (
 	KindAdmin   = "admin"   // a use of an admin secret
 	KindAction  = "action"  // a call of a tenant's handler
 	KindRequest = "request" // any other request, sampled
+	// KindDecision is an answer of a project's policy: every denial, others sampled.
+	// The event has the id of the decision.
+	KindDecision = "decision"
 )
 
 // The outcomes of events.

@@ -78,12 +78,13 @@ func NewRecorder(log Log, opts Options) *Recorder {
 
 // Record takes an event. It never blocks and never fails: an event that can't
 // be held is counted in Lost. When the queue is three quarters full, sampled
-// requests are no longer taken, so that denials and changes still fit.
+// requests and decisions that allow are no longer taken, so that denials and
+// changes still fit.
 func (r *Recorder) Record(e Event) {
 	e = e.Complete(time.Now())
 	r.mu.Lock()
 	room := r.opt.Queue
-	if e.Kind == KindRequest {
+	if e.Kind == KindRequest || e.Kind == KindDecision && e.Outcome == OK {
 		room = r.opt.Queue * 3 / 4
 	}
 	if r.closed || len(r.queue) >= room {

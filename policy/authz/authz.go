@@ -14,6 +14,9 @@ import (
 	"io"
 	"strings"
 	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
@@ -79,6 +82,11 @@ type Decision struct {
 	Reasons []string
 	// Asked is false when no rule exists for the point, or the role is admin.
 	Asked bool
+	// Rule is the one that was asked, such as authz.allow, and Took what that took.
+	Rule string
+	Took time.Duration
+
+	input ast.Value
 }
 
 // Denied is the error for the client; path is the place in the operation, and
@@ -111,18 +119,26 @@ type Policy struct {
 	fault   Fault
 
 	evaluations, transients atomic.Int64
-	// evaluated hears of each evaluation; may be nil.
-	evaluated func()
+	observer                Observer
 }
 
-// Observe has f called at each evaluation for a request. It is called before the
-// policy is used.
-func (p *Policy) Observe(f func()) { p.evaluated = f }
+// Observer hears of evaluations for requests; its functions may be nil.
+type Observer struct {
+	// Evaluated is called before each of them.
+	Evaluated func()
+	// Bound is called after values of a session were evaluated for filters and for
+	// decisions that depend on the session alone. Those are kept for a minute, so
+	// that most requests have none of it.
+	Bound func(Bound)
+}
+
+// Observe has an observer told. It is called before the policy is used.
+func (p *Policy) Observe(o Observer) { p.observer = o }
 
 func (p *Policy) count() {
 	p.evaluations.Add(1)
-	if p.evaluated != nil {
-		p.evaluated()
+	if p.observer.Evaluated != nil {
+		p.observer.Evaluated()
 	}
 }
 

@@ -228,6 +228,7 @@ func (p *Policy) evaluate(ctx context.Context, m *lateModule, s session.Session)
 		return nil, err
 	}
 	p.count()
+	started := time.Now()
 	results, err := within(ctx, p.gate, func(cancel topdown.Cancel) (rego.ResultSet, error) {
 		return q.Eval(ctx, rego.EvalParsedInput(in), rego.EvalExternalCancel(cancel))
 	})
@@ -245,7 +246,11 @@ func (p *Policy) evaluate(ctx context.Context, m *lateModule, s session.Session)
 	if !ok {
 		return nil, errNoModule
 	}
-	return m.read(object), nil
+	values := m.read(object)
+	if p.observer.Bound != nil {
+		p.observer.Bound(m.told(s, in, values, time.Since(started)))
+	}
+	return values, nil
 }
 
 func (m *lateModule) read(object ast.Object) *lateValues {

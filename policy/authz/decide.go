@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -26,12 +27,14 @@ func (p *Policy) Decide(ctx context.Context, r Request) (Decision, error) {
 	if !p.Asks(r.Point) || r.Session.IsAdmin() {
 		return Decision{Allowed: true}, nil
 	}
-	d := Decision{Asked: true, ID: uuid.Must(uuid.NewV7()).String()}
+	d := Decision{Asked: true, ID: uuid.Must(uuid.NewV7()).String(), Rule: "authz." + ruleAt(r.Point)}
+	started := time.Now()
 	in, err := input(r)
 	if err != nil {
 		return d, d.failed(r.Path, err)
 	}
 	results, err := p.eval(ctx, root+"."+ruleAt(r.Point), in)
+	d.input, d.Took = in, time.Since(started)
 	if err != nil {
 		return d, d.failed(r.Path, err)
 	}

@@ -19,7 +19,7 @@ type eventView struct {
 	ID        string         `json:"id"`
 	Seq       int64          `json:"seq" doc:"Place in the project's chain, from 1."`
 	At        time.Time      `json:"at"`
-	Kind      string         `json:"kind" doc:"change, denial, admin, action or request."`
+	Kind      string         `json:"kind" doc:"change, denial, admin, action, request or decision."`
 	ProjectID string         `json:"project_id,omitempty"`
 	Actor     actorView      `json:"actor"`
 	Role      string         `json:"role,omitempty"`
@@ -52,13 +52,14 @@ func (s *service) registerAudit() {
 
 // AuditFilter are the parameters that narrow a list of events.
 type AuditFilter struct {
-	Kind    string    `query:"kind" enum:"change,denial,admin,action,request"`
+	Kind    string    `query:"kind" enum:"change,denial,admin,action,request,decision"`
 	Outcome string    `query:"outcome" enum:"ok,denied,error"`
 	Since   time.Time `query:"since" doc:"Events at this time or later."`
+	ID      string    `query:"id" format:"uuid" doc:"The one event of this id, such as the decision_id of a denial."`
 }
 
 func (f AuditFilter) filter() store.AuditFilter {
-	return store.AuditFilter{Kind: f.Kind, Outcome: f.Outcome, Since: f.Since}
+	return store.AuditFilter{Kind: f.Kind, Outcome: f.Outcome, Since: f.Since, ID: f.ID}
 }
 
 type projectAuditInput struct {

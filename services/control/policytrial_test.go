@@ -127,3 +127,24 @@ func TestAPolicyIsEvaluatedForASessionAndAnOperation(t *testing.T) {
 		t.Errorf("candidates were stored: %s", a.text)
 	}
 }
+
+func TestWhatIsKeptOfAPolicysAnswersIsASetting(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	path := project + "/policy-log"
+	if a := s.want(200, owner, "GET", path, ""); a.at(t, "sample") != nil {
+		t.Errorf("unset: %s", a.text)
+	}
+	s.want(200, owner, "PUT", path, `{"sample":0.5,"values":true}`)
+	if a := s.want(200, owner, "GET", path, ""); a.at(t, "sample") != 0.5 || a.at(t, "values") != true {
+		t.Errorf("set: %s", a.text)
+	}
+	s.want(422, owner, "PUT", path, `{"sample":2}`)
+	s.want(200, owner, "PUT", path, `{"sample":null}`)
+	s.want(422, owner, "GET", project+"/audit?id=none", "")
+	if a := s.want(200, owner, "GET", project+"/audit", ""); a.at(t, "items.0.action") != "policy_log.put" {
+		t.Errorf("the audit: %s", a.text)
+	} else if one := s.want(200, owner, "GET", project+"/audit?id="+a.str(t, "items.0.id"), ""); len(one.at(t, "items").([]any)) != 1 || one.at(t, "items.0.id") != a.at(t, "items.0.id") {
+		t.Errorf("one event: %s", one.text)
+	}
+}

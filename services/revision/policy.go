@@ -59,12 +59,12 @@ func (nowhere) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("an instance that is only asked calls nobody")
 }
 
-// candidate are settings with another policy, and none on trial.
+// candidate are settings with another policy, none on trial, and nothing to log.
 func candidate(set *settings.Settings, edit func(*settings.Settings) error) error {
 	*set = set.Clone()
 	if err := edit(set); err != nil {
 		return err
 	}
-	set.ShadowPolicies = nil
+	set.ShadowPolicies, set.DecisionLog = nil, settings.DecisionLog{Sample: new(float64)}
 	return set.Validate()
 }

@@ -34,7 +34,8 @@ type Settings struct {
 	AllowlistRoles map[string]string `json:"allowlist_roles,omitempty"`
 	AllowlistMatch string            `json:"allowlist_match,omitempty"` // exact (also when empty), normalized, subset
 	AuditSample    *float64          `json:"audit_sample,omitempty"`    // 0 to 1; nil is the installation's default
-	DevMode        bool              `json:"dev_mode,omitempty"`        // clients see extensions.internal
+	DecisionLog    DecisionLog       `json:"decision_log,omitzero"`
+	DevMode        bool              `json:"dev_mode,omitempty"` // clients see extensions.internal
 	Compat         Compat            `json:"compat,omitzero"`
 	// SigningKeys are the project's own key pairs, which sign delegation tokens;
 	// oldest first, at most MaxSigningKeys.
@@ -143,6 +144,15 @@ type CORS struct {
 type Policy struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
+}
+
+// DecisionLog says what is kept of the answers of the project's policy. Denials
+// always are.
+type DecisionLog struct {
+	// Sample is the share of the other answers, 0 to 1; nil is that of the audit.
+	Sample *float64 `json:"sample,omitempty"`
+	// Values keeps the values of session variables beside their names.
+	Values bool `json:"values,omitempty"`
 }
 
 // Variable is a value that metadata refers to by name. Every value is sealed

@@ -56,6 +56,9 @@ func (s Settings) Validate() error {
 	if s.AuditSample != nil && !(*s.AuditSample >= 0 && *s.AuditSample <= 1) { // NaN is neither
 		m.add("/audit_sample", "expected a number from 0 to 1")
 	}
+	if sample := s.DecisionLog.Sample; sample != nil && !(*sample >= 0 && *sample <= 1) {
+		m.add("/decision_log/sample", "expected a number from 0 to 1")
+	}
 	if len(s.PolicyData) > 0 {
 		v, err := decode(s.PolicyData)
 		if _, ok := v.(map[string]any); err != nil || !ok {

@@ -17,6 +17,7 @@ type AuditFilter struct {
 	Kind    string
 	Outcome string
 	Since   time.Time // events at this time or later
+	ID      string    // of the one event, a uuid
 }
 
 const eventRead = `e.seq, e.at, e.id::text, e.kind, e.tenant_id, e.project_id, e.actor_kind, e.actor_id, e.role, e.action, e.target,
@@ -84,6 +85,9 @@ func (f AuditFilter) conditions(where string, args ...any) (string, []any) {
 	}
 	if f.Outcome != "" {
 		add("e.outcome = $%d", f.Outcome)
+	}
+	if f.ID != "" {
+		add("e.id = $%d::text::uuid", f.ID)
 	}
 	if !f.Since.IsZero() {
 		add("e.at >= $%d", f.Since)

@@ -29,12 +29,13 @@ type Command struct {
 // stages of Execute. The answer is JSON; errors are *errcode.Error, also in the
 // trail, and their paths are those of a command.
 func (i *Instance) ExecuteCommand(ctx context.Context, s session.Session, c Command) ([]byte, Trail, error) {
-	trail := Trail{Role: s.Role, started: time.Now(), Type: "mutation"}
+	trail := Trail{Role: s.Role, started: time.Now(), Type: "mutation", requestID: c.ID}
 	if jsonquery.Reads(c.Type) {
 		trail.Type = "query"
 	}
 	answer, err := i.executeCommand(ctx, s, c, &trail)
 	trail.finish(err)
+	i.logRefusal(s, c.ID, &trail)
 	if err != nil {
 		return nil, trail, trail.Err
 	}

@@ -124,6 +124,7 @@ func (i *Instance) compare(ctx context.Context, a ask, r authz.Request, allowed 
 func (i *Instance) ask(ctx context.Context, r authz.Request, path string, trail *Trail) error {
 	r.Path = path
 	d, err := i.policy.Decide(ctx, r)
+	i.logDecision(r, d, err, trail.requestID)
 	trail.Decisions = append(trail.Decisions, Decision{Point: string(r.Point), Resource: r.Resource.Name, ID: d.ID, Allowed: err == nil && d.Allowed, Reasons: d.Reasons})
 	i.outside.Metrics.RecordPolicyDecision(string(r.Point), err == nil && d.Allowed)
 	if err != nil {

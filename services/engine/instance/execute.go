@@ -30,9 +30,10 @@ type Request struct {
 // limits → plan → policy → steps. The trail tells what happened, for audit and
 // metrics; it is complete also when the response is a refusal.
 func (i *Instance) Execute(ctx context.Context, s session.Session, r Request) (graphqlhttp.Response, Trail) {
-	trail := Trail{Role: s.Role, started: time.Now()}
+	trail := Trail{Role: s.Role, started: time.Now(), requestID: r.ID}
 	result, err := i.execute(ctx, s, r, &trail)
 	trail.finish(err)
+	i.logRefusal(s, r.ID, &trail)
 	if err != nil {
 		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err, Headers: result.Headers}, trail
 	}

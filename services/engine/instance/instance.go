@@ -167,7 +167,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 	if i.policy, i.shadow, err = CompilePolicies(ctx, c.Settings); err != nil {
 		return nil, fmt.Errorf("compile policy: %w", err)
 	}
-	i.policy.Observe(outside.Metrics.RecordPolicyEvaluation)
+	i.policy.Observe(authz.Observer{Evaluated: outside.Metrics.RecordPolicyEvaluation, Bound: i.logBound})
 	i.allowlist = allowedOperations(c)
 	keys, err := signingKeys(c.Settings)
 	if err != nil {

@@ -45,7 +45,8 @@ type Trail struct {
 	Err      *errcode.Error
 	Duration time.Duration
 
-	started time.Time
+	started   time.Time
+	requestID string
 }
 
 // Decision is what the project's policy said.
