@@ -1,6 +1,7 @@
 package instance
 
 import (
+	cryptorand "crypto/rand"
 	"math/rand/v2"
 	"strings"
 
@@ -98,8 +99,17 @@ func (i *Instance) keepsDecision() bool {
 	return i.Sampled()
 }
 
-// inputKey is what hashes of inputs are keyed with.
-func (i *Instance) inputKey() []byte { return []byte(i.Settings.ProjectKey.Reveal()) }
+// inputKey is what hashes of inputs are keyed with: the newest of the project's key
+// pairs, so that all nodes have the same; other hashes come with another key.
+func (i *Instance) inputKey() []byte {
+	if keys := i.Settings.SigningKeys; len(keys) > 0 {
+		return []byte(keys[len(keys)-1].Seed.Reveal())
+	}
+	return ownKey
+}
+
+// ownKey is for projects without a key pair: this process's alone.
+var ownKey = []byte(cryptorand.Text())
 
 func resourceName(r authz.Resource) string {
 	if r.Schema == "" {

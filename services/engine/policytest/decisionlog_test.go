@@ -14,7 +14,6 @@ import (
 	"tenantry/tenants"
 	"tenantry/tenants/catalog"
 	"tenantry/tenants/settings"
-	"tenantry/tenants/vault"
 )
 
 // kept is a log in memory.
@@ -40,7 +39,7 @@ func (b *bench) logged(t *testing.T, policy string, log settings.DecisionLog) (*
 	t.Cleanup(func() { _ = outside.Recorder.Close(context.Background()) })
 	engine, err := instance.Build(t.Context(), instance.Config{
 		Project: tenants.Project{ID: "p1", Slug: "shop", TenantID: "t1"}, SettingsVersion: 7, Document: document(t, "{}"), Catalogs: map[string]*catalog.Catalog{"default": b.catalog},
-		Settings: settings.Settings{Policies: []settings.Policy{{Name: "main", Text: "package authz\n" + policy}}, PolicyData: json.RawMessage(tenant), DecisionLog: log, ProjectKey: vault.NewSecret("key")},
+		Settings: settings.Settings{Policies: []settings.Policy{{Name: "main", Text: "package authz\n" + policy}}, PolicyData: json.RawMessage(tenant), DecisionLog: log},
 	}, outside)
 	must(t, err)
 	return engine, func() []audit.Event {
