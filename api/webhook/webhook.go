@@ -7,27 +7,29 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"hash"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// Header names of outgoing calls.
+// Header names of outgoing calls, in the form in which net/http keeps them.
 const (
-	HeaderID        = "webhook-id"
-	HeaderTimestamp = "webhook-timestamp"
-	HeaderSignature = "webhook-signature"
-	HeaderRequestID = "x-request-id"
-	HeaderTrace     = "traceparent"
+	HeaderID        = "Webhook-Id"
+	HeaderTimestamp = "Webhook-Timestamp"
+	HeaderSignature = "Webhook-Signature"
+	HeaderRequestID = "X-Request-Id"
+	HeaderTrace     = "Traceparent"
 	// HeaderTraceState goes with traceparent.
-	HeaderTraceState = "tracestate"
+	HeaderTraceState = "Tracestate"
 	// HeaderDelegation carries a token that lets the handler call back.
-	HeaderDelegation = "x-delegation-token"
+	HeaderDelegation = "X-Delegation-Token"
 	// HeaderCompletion carries the token by which the handler of an asynchronous
 	// action may report its result later.
-	HeaderCompletion = "x-completion-token"
+	HeaderCompletion = "X-Completion-Token"
 	// HeaderIdempotencyKey carries the client's key of a mutation.
-	HeaderIdempotencyKey = "idempotency-key"
+	HeaderIdempotencyKey = "Idempotency-Key"
 )
 
 // SecretPrefix begins every signing secret; base64 of 24 to 64 bytes follows.
@@ -79,17 +81,40 @@ func Key(secret string) ([]byte, error) {
 // Sign returns the value of webhook-signature: one "v1,…" per key, in order,
 // over "{id}.{unix seconds}.{body}" as the Standard Webhooks specification says.
 func Sign(keys [][]byte, id string, at time.Time, body []byte) string {
-	var out strings.Builder
-	prefix := id + "." + strconv.FormatInt(at.Unix(), 10) + "."
+	return NewSigner(keys).Sign(id, at, body)
+}
+
+// Signer signs with the same keys again and again. Safe for concurrent use.
+type Signer struct {
+	macs []*sync.Pool // of hash.Hash, one for each key
+}
+
+// NewSigner returns a Signer for decoded keys; without keys it signs nothing.
+func NewSigner(keys [][]byte) *Signer {
+	s := &Signer{macs: make([]*sync.Pool, len(keys))}
 	for i, key := range keys {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(prefix))
-		mac.Write(body)
-		if i > 0 {
-			out.WriteByte(' ')
-		}
-		out.WriteString("v1,")
-		out.WriteString(base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		s.macs[i] = &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
 	}
-	return out.String()
+	return s
+}
+
+// Sign returns what the function of that name does; empty without keys.
+func (s *Signer) Sign(id string, at time.Time, body []byte) string {
+	const size = len("v1,") + 44 // base64 of 32 bytes
+	out := make([]byte, 0, len(s.macs)*(size+1))
+	var room [128]byte
+	prefix := append(strconv.AppendInt(append(append(room[:0], id...), '.'), at.Unix(), 10), '.')
+	for i, pool := range s.macs {
+		mac := pool.Get().(hash.Hash)
+		mac.Reset()
+		mac.Write(prefix)
+		mac.Write(body)
+		var sum [sha256.Size]byte
+		if i > 0 {
+			out = append(out, ' ')
+		}
+		out = base64.StdEncoding.AppendEncode(append(out, "v1,"...), mac.Sum(sum[:0]))
+		pool.Put(mac)
+	}
+	return string(out)
 }

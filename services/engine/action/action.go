@@ -20,6 +20,7 @@ import (
 
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
+	"tenantry/api/webhook"
 	"tenantry/policy/delegation"
 	"tenantry/tenants/model"
 	"tenantry/tenants/vault"
@@ -71,6 +72,7 @@ type Options struct {
 type Caller struct {
 	Options
 	transport http.RoundTripper
+	signer    *webhook.Signer
 	agent     string
 	compiled  sync.Map // *model.Action → *transforms, as many as the project has actions
 }
@@ -99,7 +101,7 @@ func New(o Options) *Caller {
 	if o.Expand == nil {
 		o.Expand = func(text string) (string, []string) { return text, templateNames(text) }
 	}
-	c := &Caller{Options: o, transport: o.Client.Transport, agent: "Tenantry/" + o.Version}
+	c := &Caller{Options: o, transport: o.Client.Transport, agent: "Tenantry/" + o.Version, signer: webhook.NewSigner(o.SigningKeys)}
 	if c.transport == nil {
 		c.transport = http.DefaultTransport
 	}

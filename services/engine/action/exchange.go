@@ -126,10 +126,11 @@ func (x *exchange) request(ctx context.Context) (*http.Request, *errcode.Error) 
 	if err != nil {
 		return nil, err
 	}
-	request, failure := http.NewRequestWithContext(ctx, method, x.url, bytes.NewReader(x.body))
+	request, failure := http.NewRequestWithContext(ctx, method, "", bytes.NewReader(x.body))
 	if failure != nil {
-		return nil, x.misconfigured("the handler's URL is not valid once its variables are filled in")
+		return nil, x.misconfigured("the handler is called with a method that HTTP does not allow")
 	}
+	request.URL, request.Host = address, address.Host // it was parsed already
 	x.sign(headers)
 	if user := address.User; user != nil && headers.Get("Authorization") == "" {
 		request.Header = headers
@@ -217,7 +218,7 @@ func (x *exchange) sign(headers http.Header) {
 		}
 	}
 	if len(x.caller.SigningKeys) > 0 {
-		headers.Set(webhook.HeaderSignature, webhook.Sign(x.caller.SigningKeys, id, at, x.body))
+		headers.Set(webhook.HeaderSignature, x.caller.signer.Sign(id, at, x.body))
 	}
 }
 
@@ -245,7 +246,11 @@ func read(body io.Reader, announced, limit int64) (data []byte, complete bool, e
 	if announced > limit {
 		return nil, false, nil
 	}
-	data = make([]byte, 0, min(limit+1, 4096))
+	first := int64(4096)
+	if announced >= 0 {
+		first = min(first, announced+1) // one more, to hear of the end
+	}
+	data = make([]byte, 0, min(limit+1, first))
 	for {
 		n, err := body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]

@@ -3,6 +3,7 @@ package action
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -45,23 +46,22 @@ func set(names ...string) map[string]bool {
 	return m
 }
 
-// headers merges the three origins by name: the values of the first origin that
-// has a name win.
+// headers merges the three origins by name: the engine's win over one of the
+// others and lose to the other, as the project has it.
 func (x *exchange) headers(def *metadata.ActionDefinition) (http.Header, *errcode.Error) {
 	configured, err := x.configured(def.Headers)
 	if err != nil {
 		return nil, err
 	}
-	origins := []http.Header{configured, x.engine(), x.forwarded(def)}
+	merged := x.engine()
+	over, under := configured, x.forwarded(def)
 	if !x.caller.ConfiguredFirst {
-		origins[0], origins[2] = origins[2], origins[0]
+		over, under = under, over
 	}
-	merged := http.Header{}
-	for _, origin := range origins {
-		for name, values := range origin {
-			if _, taken := merged[name]; !taken {
-				merged[name] = values
-			}
+	maps.Copy(merged, over)
+	for name, values := range under {
+		if _, taken := merged[name]; !taken {
+			merged[name] = values
 		}
 	}
 	return merged, nil
@@ -70,6 +70,9 @@ func (x *exchange) headers(def *metadata.ActionDefinition) (http.Header, *errcod
 // configured are the action's own headers, with variables filled in. All
 // mistakes are told at once.
 func (x *exchange) configured(headers []metadata.Header) (http.Header, *errcode.Error) {
+	if len(headers) == 0 {
+		return nil, nil
+	}
 	out := http.Header{}
 	var mistakes []string
 	for _, h := range headers {
@@ -158,10 +161,10 @@ const maxTraceMembers = 32
 // forwarded are the client's headers that the action asks for. The session
 // travels in the body, where a client cannot write, and never as headers.
 func (x *exchange) forwarded(def *metadata.ActionDefinition) http.Header {
-	out := http.Header{}
 	if !def.ForwardClientHeaders {
-		return out
+		return nil
 	}
+	out := http.Header{}
 	ignored := ignoredClientHeaders
 	if def.IgnoredClientHeaders != nil {
 		ignored = set(def.IgnoredClientHeaders...)
