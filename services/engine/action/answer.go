@@ -50,15 +50,13 @@ func (x *exchange) result() (any, *errcode.Error) {
 
 // exposed is the message of a 5xx answer where the action lets clients see it; nil
 // where it does not, or where there is none.
-func (x *exchange) exposed() *errcode.Error {
+func (x *exchange) exposed() (refused *errcode.Error) {
 	if x.status/100 != 5 || !x.call.Action.Metadata.Definition.Expose5xxMessage || !x.complete {
 		return nil
 	}
-	value, err := decode(x.answer)
-	if err != nil {
-		return nil
+	if value, err := decode(x.answer); err == nil {
+		refused, _ = Refusal(value)
 	}
-	refused, _ := Refusal(value)
 	return refused
 }
 

@@ -84,13 +84,11 @@ func (i *Instance) once(ctx context.Context, key string, r Request, trail *Trail
 // idempotencyScope is whose keys are told apart: project, role, identity and the
 // root fields. Who has no identity shares no scope with others from elsewhere.
 func (i *Instance) idempotencyScope(s session.Session, fields []string) string {
-	kind, who := "user", ""
+	kind, who := "address", s.IP
 	if id, ok := s.Lookup(identityVariables[0]); ok {
-		who = id
+		kind, who = "user", id
 	} else if s.Actor != "" {
 		kind, who = string(s.Auth), s.Actor
-	} else {
-		kind, who = "address", s.IP
 	}
 	// Hashed: names of users are nothing for a column that is not sealed.
 	return "graphql " + i.Project.ID + " " + hex.EncodeToString(digest(s.Role, kind, who, strings.Join(fields, ",")))
