@@ -139,6 +139,7 @@ func TestAMutationWithAKeyRunsOnce(t *testing.T) {
 		"other arguments":         {"k1", "user", "ann", `mutation { pay(amount: 6) { number secret } }`, `"idempotency-conflict"`},
 		"another selection":       {"k1", "user", "ann", `mutation { pay(amount: 5) { number } }`, `"idempotency-conflict"`},
 		"a key that is too long":  {strings.Repeat("k", 256), "user", "ann", pay, `"bad-request"`},
+		"a key that is no text":   {"k\xff", "user", "ann", pay, `"bad-request"`},
 		"another user":            {"k1", "user", "bob", pay, `"number":`},
 		"another role":            {"k1", "clerk", "ann", pay, `"number":`},
 		"another action":          {"k1", "user", "ann", `mutation { refund(amount: 5) { number } }`, `"number":`},

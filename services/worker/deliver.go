@@ -24,7 +24,12 @@ const (
 	retried     = "retried"
 	pending     = "pending"
 	interrupted = "interrupted"
+	deferred    = "deferred"
 )
+
+// roomWait is how long, and at most twice as long, a run waits whose handler may not
+// be called just now.
+const roomWait = time.Second
 
 // deliver calls the handler of a run once and writes what came of it. It stops
 // with delivering; with ctx everything ends at once, and the lease is left.
@@ -73,6 +78,11 @@ func (w *Worker) outcome(d store.Delivery, a *model.Action, result action.Result
 	case err == nil:
 		output, _ := json.Marshal(result.Output) // came from JSON
 		return completed, finish(store.RunResult{State: store.RunCompleted, Output: output})
+	}
+	if action.NotCalled(result, err) {
+		return deferred, func(ctx context.Context) (bool, error) {
+			return w.Store.DeferRun(ctx, w.id, d.ID, roomWait+rand.N(roomWait))
+		}
 	}
 	if wait, again := retry(d, a, result, err); again {
 		return retried, func(ctx context.Context) (bool, error) { return w.Store.RetryRun(ctx, w.id, d.ID, wait, attempt) }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,6 +192,30 @@ func TestFailuresAreRetriedWithTheSameIDAndRefusalsAreNot(t *testing.T) {
 		}
 	}
 	leaks("afterwards")
+}
+
+func TestARunWhoseHandlerMayNotBeCalledNowLosesNoAttempt(t *testing.T) {
+	t.Parallel()
+	var running, most atomic.Int32
+	p := setup(t, func(delivery) (int, string) {
+		most.Store(max(most.Load(), running.Add(1)))
+		defer running.Add(-1)
+		time.Sleep(100 * time.Millisecond)
+		return 200, done
+	}, map[string]string{"narrow": `, "max_concurrency": 1, "retry": {"max_attempts": 1}`})
+	var ids []string
+	for range 5 {
+		ids = append(ids, p.queue(p.shop, user("user", "1"), "narrow", 7))
+	}
+	p.work(10)
+	for _, id := range ids {
+		if run := p.until(p.shop, id, store.RunCompleted, 30*time.Second); len(run.Attempts) != 1 || run.Attempt != 1 {
+			t.Errorf("attempts %+v", run.Attempts)
+		}
+	}
+	if most.Load() != 1 {
+		t.Errorf("%d ran at a time", most.Load())
+	}
 }
 
 func TestARunThatIsTooOldIsNotDelivered(t *testing.T) {

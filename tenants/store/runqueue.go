@@ -144,6 +144,14 @@ func (s *Store) RetryRun(ctx context.Context, worker, id string, after time.Dura
 	return tag.RowsAffected() == 1, wrap("queue run again", err)
 }
 
+// DeferRun queues a run that the worker holds for later, as if it had not been
+// tried: its handler was not called.
+func (s *Store) DeferRun(ctx context.Context, worker, id string, after time.Duration) (bool, error) {
+	tag, err := s.pool.Exec(ctx, `UPDATE tenantry.action_runs SET state = 'queued', available_at = now() + $3::interval, `+released+`
+		WHERE id = $2 AND state = 'running' AND worker = $1`, worker, id, after)
+	return tag.RowsAffected() == 1, wrap("queue run for later", err)
+}
+
 // AwaitRun leaves a run that the worker holds to its handler, which will report.
 func (s *Store) AwaitRun(ctx context.Context, worker, id string, a RunAttempt) (bool, error) {
 	tag, err := s.pool.Exec(ctx, `UPDATE tenantry.action_runs SET state = 'pending', attempt = attempt + 1, attempts = attempts || $3::text::jsonb, `+released+`

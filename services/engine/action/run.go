@@ -25,6 +25,13 @@ func RunErrors(e *errcode.Error) json.RawMessage {
 	return text
 }
 
+// NotCalled reports whether a call was refused before the handler heard of it,
+// because of a cap or an open circuit: nothing was tried.
+func NotCalled(r Result, err error) bool {
+	e := errcode.From(err)
+	return e != nil && !e.Foreign && r.Attempts == 0 && (e.Code == errcode.ActionCircuitOpen || e.Code == errcode.ActionOverloaded)
+}
+
 // The kinds of failures after which a call may be made again.
 const (
 	FailureBusy    = "429"
@@ -46,7 +53,7 @@ func Failure(r Result, err error) string {
 		return FailureServer
 	case e.Foreign:
 		return "" // whatever code the handler chose
-	case code == errcode.ActionTimeout, code == errcode.ActionUnreachable, code == errcode.ActionCircuitOpen, code == errcode.ActionOverloaded:
+	case code == errcode.ActionTimeout, code == errcode.ActionUnreachable:
 		return FailureNetwork
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
@@ -31,7 +32,7 @@ const maxIdempotencyKey = 255
 const (
 	lease       = 15 * time.Second
 	leaseRenew  = 5 * time.Second
-	settleLease = 5 * time.Second // what the last word on a key may take
+	settleLease = 5 * time.Second // what the first and the last word on a key may take
 )
 
 // AnswerStore keeps the answers to mutations with an idempotency key; *store.Store
@@ -57,13 +58,13 @@ func (i *Instance) once(ctx context.Context, key string, r Request, trail *Trail
 	run func(executor.Request) (executor.Result, error),
 ) (executor.Result, error) {
 	var none executor.Result
-	if len(key) > maxIdempotencyKey {
-		return none, errcode.New(errcode.BadRequest, "header Idempotency-Key: expected at most %d characters, got %d", maxIdempotencyKey, len(key)).At("$")
+	if n := utf8.RuneCountInString(key); n > maxIdempotencyKey || !utf8.ValidString(key) {
+		return none, errcode.New(errcode.BadRequest, "header Idempotency-Key: expected at most %d characters of UTF-8, got %d", maxIdempotencyKey, n).At("$")
 	}
 	if i.outside.Answers == nil {
 		return none, errcode.New(errcode.NotSupported, "idempotency keys are not served here").At("$")
 	}
-	answer, claim, err := i.outside.Answers.BeginLeased(ctx, i.idempotencyScope(to.Session, trail.Fields), key, requestHash(r), lease)
+	answer, claim, err := i.claim(ctx, i.idempotencyScope(to.Session, trail.Fields), key, requestHash(r))
 	if err != nil {
 		return none, errcode.From(err).At("$")
 	}
@@ -79,6 +80,13 @@ func (i *Instance) once(ctx context.Context, key string, r Request, trail *Trail
 	release()
 	i.settle(claim, result, err)
 	return result, err
+}
+
+// claim asks for a key; an error means that nothing may run.
+func (i *Instance) claim(ctx context.Context, scope, key string, hash []byte) (*store.Answer, *store.Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleLease)
+	defer cancel()
+	return i.outside.Answers.BeginLeased(ctx, scope, key, hash, lease)
 }
 
 // idempotencyScope is whose keys are told apart: project, role, identity and the

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"tenantry/api/errcode"
@@ -11,6 +12,7 @@ import (
 	"tenantry/ops/metrics"
 	"tenantry/policy/allowlist"
 	"tenantry/policy/limits"
+	"tenantry/services/engine/action"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/source"
@@ -155,14 +157,9 @@ func (i *Instance) count(call executor.ActionCall, outcome, code string) {
 	if call.Result.Attempts > 1 {
 		i.outside.Metrics.RecordActionRetries(call.Result.Attempts - 1)
 	}
-	if refusal, ok := callRefusals[errcode.Code(code)]; ok && call.Result.Attempts == 0 {
-		i.outside.Metrics.RecordActionRefusal(refusal)
+	if action.NotCalled(call.Result, call.Err) {
+		i.outside.Metrics.RecordActionRefusal(strings.TrimPrefix(code, "action-"))
 		return
 	}
 	i.outside.Metrics.RecordAction(outcome, call.Result.Duration)
-}
-
-// callRefusals are the errors of calls that were not made, as metrics name them.
-var callRefusals = map[errcode.Code]string{
-	errcode.ActionCircuitOpen: "circuit-open", errcode.ActionOverloaded: "overloaded", errcode.ActionRecursionLimit: "recursion-limit",
 }
