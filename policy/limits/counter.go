@@ -14,7 +14,13 @@ type bound struct {
 	period time.Duration
 	bucket bool // else a sliding window of 60 seconds
 	burst  int  // of a bucket
+	// units are what one request counts for; 0 is 1.
+	units int
+	// done says that it has happened: it counts, whatever is left.
+	done bool
 }
+
+func (b bound) n() int { return max(b.units, 1) }
 
 func boundOf(rule metadata.RateRule) bound {
 	b := bound{limit: rule.MaxRequestsPerMinute, period: time.Minute, bucket: rule.Algorithm == metadata.TokenBucket, burst: rule.Burst}
@@ -56,11 +62,11 @@ func (c *counter) take(now time.Time, b bound) verdict {
 		return c.takeToken(now, b)
 	}
 	used := c.used(now.Unix())
-	if used >= b.limit {
-		return verdict{refused: true, used: used, reset: c.reset(now)}
+	if used+b.n() > b.limit && !b.done {
+		return verdict{refused: true, used: used, remaining: max(b.limit-used, 0), reset: c.reset(now)}
 	}
-	c.add(now.Unix())
-	return verdict{used: used, remaining: b.limit - used - 1, reset: c.reset(now)}
+	c.add(now.Unix(), b.n())
+	return verdict{used: used, remaining: max(b.limit-used-b.n(), 0), reset: c.reset(now)}
 }
 
 // takeToken keeps one moment instead of a number of tokens: the time at which
@@ -74,13 +80,13 @@ func (c *counter) takeToken(now time.Time, b bound) verdict {
 	if full.Before(now) {
 		full = now
 	}
-	full = full.Add(interval)
+	full = full.Add(interval * time.Duration(b.n()))
 	room := interval*time.Duration(b.burst) - full.Sub(now)
-	if room < 0 {
+	if room < 0 && !b.done {
 		return verdict{refused: true, reset: -room}
 	}
 	c.full = full
-	return verdict{remaining: int(room / interval), reset: interval - room%interval}
+	return verdict{remaining: max(int(room/interval), 0), reset: interval - room%interval}
 }
 
 // idle reports whether the counter is as good as a new one.
@@ -99,14 +105,14 @@ func (c *counter) used(now int64) int {
 	return c.total
 }
 
-func (c *counter) add(now int64) {
-	c.total++
+func (c *counter) add(now int64, units int) {
+	c.total += units
 	// A clock that steps back counts in the newest second.
 	if n := len(c.seconds); n > 0 && c.seconds[n-1].at >= now {
-		c.seconds[n-1].count++
+		c.seconds[n-1].count += units
 		return
 	}
-	c.seconds = append(c.seconds, second{now, 1})
+	c.seconds = append(c.seconds, second{now, units})
 }
 
 // reset is when the oldest second leaves the window.

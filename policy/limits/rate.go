@@ -124,17 +124,53 @@ type scope struct{ kind, name string }
 
 func (l *Limiter) count(ctx context.Context, now time.Time, about scope, rule metadata.RateRule, s session.Session) (Decision, error) {
 	var room [256]byte
-	key := appendKey(room[:0], about, rule, s)
 	b := boundOf(rule)
-	v, ok := l.shared.take(ctx, l.project, key, b)
-	if !ok {
-		v = l.take(now, maphash.Bytes(l.seed, key), b)
-	}
+	v := l.takeFor(ctx, now, appendKey(room[:0], about, rule.UniqueParams, s), b)
 	d := Decision{Applies: true, Limit: b.limit, Remaining: v.remaining, Reset: v.reset}
 	if v.refused {
 		return d, exceeded(about, b, v)
 	}
 	return d, nil
+}
+
+// takeFor counts at the store, or in memory when there is none.
+func (l *Limiter) takeFor(ctx context.Context, now time.Time, key []byte, b bound) verdict {
+	if v, ok := l.shared.take(ctx, l.project, key, b); ok {
+		return v
+	}
+	return l.take(now, maphash.Bytes(l.seed, key), b)
+}
+
+// Spend counts what an operation may cost against the budget of its session; one
+// that is refused costs nothing. The decision is in objects, not in requests.
+func (l *Limiter) Spend(ctx context.Context, now time.Time, cfg *metadata.APILimits, s session.Session, cost int) (Decision, error) {
+	rule, ok := Budget(cfg, s)
+	if !ok || cost <= 0 {
+		return Decision{}, nil
+	}
+	b := bound{limit: rule.MaxCostPerMinute, period: time.Minute, units: cost}
+	var room [256]byte
+	v := l.takeFor(ctx, now, appendKey(room[:0], scope{kind: "cost"}, rule.UniqueParams, s), b)
+	d := Decision{Applies: true, Limit: b.limit, Remaining: v.remaining, Reset: v.reset}
+	if v.refused {
+		code := errcode.RateLimitExceeded
+		if cost > b.limit {
+			code = errcode.CostLimitExceeded // later it is too much as well
+		}
+		return d, errcode.New(code, "cost budget exceeded: the budget is %d objects per minute, %d are spent, the operation may touch %d", b.limit, v.used, cost)
+	}
+	return d, nil
+}
+
+// Budget is the budget of costs of a session; false when there is none.
+func Budget(cfg *metadata.APILimits, s session.Session) (metadata.CostRule, bool) {
+	if exempt(cfg, s) || cfg.CostBudget == nil {
+		return metadata.CostRule{}, false
+	}
+	if rule, ok := cfg.CostBudget.PerRole[s.Role]; ok {
+		return rule, true
+	}
+	return cfg.CostBudget.Global, true
 }
 
 func exceeded(about scope, b bound, v verdict) *errcode.Error {
@@ -158,12 +194,12 @@ func (l *Limiter) take(now time.Time, key uint64, b bound) verdict {
 // appendKey writes what is counted apart: what the rule is about, the role, and
 // the address or the values of session variables. An IPv6 client owns a whole
 // /64.
-func appendKey(key []byte, about scope, rule metadata.RateRule, s session.Session) []byte {
+func appendKey(key []byte, about scope, params metadata.UniqueParams, s session.Session) []byte {
 	part := func(text string) { key = append(append(key, text...), 0) }
 	part(about.kind)
 	part(about.name)
 	part(s.Role)
-	for _, name := range rule.UniqueParams {
+	for _, name := range params {
 		part(name)
 		if name == "IP" {
 			part(network(s.IP))

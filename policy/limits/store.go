@@ -147,10 +147,15 @@ func (s *Shared) arguments(b bound) []any {
 	if s.clock != nil {
 		now = s.clock().UnixMicro()
 	}
-	if b.bucket {
-		return []any{now, b.limit, b.interval().Microseconds(), b.burst}
+	done := 0
+	if b.done {
+		done = 1
 	}
-	return []any{now, b.limit}
+	out := []any{now, b.limit, b.n(), done}
+	if b.bucket {
+		out = append(out, b.interval().Microseconds(), b.burst)
+	}
+	return out
 }
 
 // storedKey is a key in the store: as long whatever clients send, and readable

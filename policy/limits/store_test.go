@@ -252,3 +252,41 @@ func TestSingleOperationsHaveRulesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestABudgetOfCostsIsSharedByTheNodes(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	cfg := &metadata.APILimits{CostBudget: &metadata.CostBudget{Global: metadata.CostRule{MaxCostPerMinute: 100, UniqueParams: metadata.UniqueParams{"x-hasura-user-id"}}}}
+	now := start
+	for name, nodes := range map[string][]*limits.Limiter{
+		"memory": {limits.NewLimiter()},
+		"store":  {limits.NewSharedLimiter(clocked(t, server, &now), "p"), limits.NewSharedLimiter(clocked(t, server, &now), "p")},
+	} {
+		now = start
+		for i, step := range []struct {
+			after     time.Duration
+			user      string
+			cost      int
+			refused   bool
+			remaining int
+		}{
+			{0, "1", 60, false, 40}, {1e9, "1", 41, true, 40}, {1e9, "1", 40, false, 0}, {2e9, "1", 1, true, 0}, {2e9, "2", 100, false, 0},
+			{61e9, "1", 61, true, 60}, {61e9, "1", 60, false, 0}, {61e9, "1", 0, false, 0},
+		} {
+			now = start.Add(step.after)
+			s := as("user")
+			s.Variables = map[string]string{"x-hasura-user-id": step.user}
+			d, err := nodes[i%len(nodes)].Spend(t.Context(), now, cfg, s, step.cost)
+			if (err != nil) != step.refused || d.Remaining != step.remaining {
+				t.Errorf("%s, step %d: %+v %v", name, i, d, err)
+			}
+		}
+	}
+}
+
+func clocked(t *testing.T, server *redistest.Server, now *time.Time) *limits.Shared {
+	t.Helper()
+	s := shared(t, server, nil)
+	s.SetClock(func() time.Time { return *now })
+	return s
+}

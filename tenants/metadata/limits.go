@@ -10,7 +10,9 @@ type APILimits struct {
 	TimeLimit  *IntLimit  `json:"time_limit,omitempty"` // seconds
 	BatchLimit *IntLimit  `json:"batch_limit,omitempty"`
 	CostLimit  *IntLimit  `json:"cost_limit,omitempty"` // objects that an operation may touch
-	RateLimit  *RateLimit `json:"rate_limit,omitempty"`
+	// CostBudget bounds what the operations of a minute may cost together.
+	CostBudget *CostBudget `json:"cost_budget,omitempty"`
+	RateLimit  *RateLimit  `json:"rate_limit,omitempty"`
 
 	// What a document may have; the platform's own bounds stay above them.
 	TokenLimit     *IntLimit `json:"token_limit,omitempty"`
@@ -53,6 +55,19 @@ type RateRule struct {
 	Algorithm string `json:"algorithm,omitempty"`
 	// Burst is what a full bucket holds; 0 is MaxRequestsPerMinute.
 	Burst int `json:"burst,omitempty"`
+}
+
+// CostBudget is a budget of costs per minute for everybody, overridden per role.
+type CostBudget struct {
+	Global  CostRule            `json:"global"`
+	PerRole map[string]CostRule `json:"per_role,omitempty"`
+}
+
+// CostRule is one budget. No 60 seconds see more than it; who shares it is told as
+// for a RateRule.
+type CostRule struct {
+	MaxCostPerMinute int          `json:"max_cost_per_min"` // objects, as of APILimits.CostLimit
+	UniqueParams     UniqueParams `json:"unique_params,omitempty"`
 }
 
 // How requests are counted.

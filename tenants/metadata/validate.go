@@ -207,6 +207,13 @@ func (d *decoder) limits(l *APILimits, at string) {
 			d.notNegative(member(path+".per_role", role), limit.of.PerRole[role])
 		}
 	}
+	if b := l.CostBudget; b != nil {
+		path := at + ".cost_budget"
+		d.budget(b.Global, path+".global")
+		for _, role := range slices.Sorted(maps.Keys(b.PerRole)) {
+			d.budget(b.PerRole[role], member(path+".per_role", role))
+		}
+	}
 	if l.RateLimit == nil {
 		return
 	}
@@ -237,10 +244,19 @@ func (d *decoder) rate(r RateRule, at string) {
 	if r.Burst > 0 && r.Algorithm != TokenBucket {
 		d.fail(at+".burst", "expected no burst: a sliding window has none, only the algorithm %q has", TokenBucket)
 	}
-	if len(r.UniqueParams) == 1 && r.UniqueParams[0] == "IP" {
+	d.uniqueParams(r.UniqueParams, at)
+}
+
+func (d *decoder) budget(r CostRule, at string) {
+	d.notNegative(at+".max_cost_per_min", r.MaxCostPerMinute)
+	d.uniqueParams(r.UniqueParams, at)
+}
+
+func (d *decoder) uniqueParams(names UniqueParams, at string) {
+	if len(names) == 1 && names[0] == "IP" {
 		return
 	}
-	for i, name := range r.UniqueParams {
+	for i, name := range names {
 		if len(name) < 10 || !strings.EqualFold(name[:9], "x-hasura-") {
 			d.fail(fmt.Sprintf("%s.unique_params[%d]", at, i), "expected a session variable, as x-hasura-user-id")
 		}

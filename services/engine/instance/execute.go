@@ -82,6 +82,9 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	if err := i.checkOperationRate(ctx, s, p, program, trail); err != nil {
 		return none, err
 	}
+	if err := i.spend(ctx, s, trail); err != nil {
+		return none, err
+	}
 	if err := i.decide(ctx, s, p.about(), program.asks, vars, trail); err != nil {
 		return none, err
 	}

@@ -37,12 +37,27 @@ func (i *Instance) measure(p *prepared) limits.Measure {
 
 // checkCost counts the objects that an operation may touch where they are limited.
 func (i *Instance) checkCost(s session.Session, p *plan.Plan, variables map[string]any, trail *Trail) error {
-	limit, ok := limits.Cost(i.Document.APILimits, s)
-	if !ok {
+	limit, limited := limits.Cost(i.Document.APILimits, s)
+	_, budgeted := limits.Budget(i.Document.APILimits, s)
+	if !limited && !budgeted {
 		return nil
 	}
-	trail.Cost, trail.CostLimit = p.Cost(variables), limit
+	trail.Cost = p.Cost(variables)
+	if !limited {
+		return nil
+	}
+	trail.CostLimit = limit
 	return i.limited(s, trail, limits.CheckCost(limit, trail.Cost))
+}
+
+// spend takes what an operation costs from the budget of its session.
+func (i *Instance) spend(ctx context.Context, s session.Session, trail *Trail) error {
+	decision, err := i.outside.Limiter.Spend(ctx, time.Now(), i.Document.APILimits, s, trail.Cost)
+	trail.Budget = decision
+	if err != nil {
+		trail.Rate = decision
+	}
+	return i.rateLimited(s, trail, err)
 }
 
 // extensions tell the client what its operation cost, where that is limited.
@@ -50,7 +65,14 @@ func (t *Trail) extensions() []byte {
 	if t.Cost == 0 {
 		return nil
 	}
-	return fmt.Appendf(nil, `{"cost":{"requested":%d,"limit":%d}}`, t.Cost, t.CostLimit)
+	out := fmt.Appendf(nil, `{"cost":{"requested":%d`, t.Cost)
+	if t.CostLimit > 0 {
+		out = fmt.Appendf(out, `,"limit":%d`, t.CostLimit)
+	}
+	if t.Budget.Applies {
+		out = fmt.Appendf(out, `,"budget":%d,"remaining":%d`, t.Budget.Limit, t.Budget.Remaining)
+	}
+	return append(out, "}}"...)
 }
 
 // CheckBody refuses a request whose body is larger than the role's limit.

@@ -126,3 +126,38 @@ func TestADocumentIsHeldToTheLimitsOfTheProject(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 }
+
+func TestABudgetBoundsWhatTheOperationsOfAMinuteCost(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.Document.APILimits = &metadata.APILimits{CostBudget: &metadata.CostBudget{
+		Global: metadata.CostRule{MaxCostPerMinute: 25}, PerRole: map[string]metadata.CostRule{"other": {MaxCostPerMinute: 1}},
+	}}
+	ten, big := `{ authors(limit: 10) { id } }`, `{ authors(limit: 26) { id } }`
+	for i, step := range []struct {
+		query     string
+		code      errcode.Code
+		remaining int
+	}{{ten, "", 15}, {big, errcode.CostLimitExceeded, 15}, {ten, "", 5}, {ten, errcode.RateLimitExceeded, 5}, {`{ authors(limit: 5) { id } }`, "", 0}} {
+		r, trail := p.Execute(t.Context(), as("reader", map[string]string{"x-hasura-user-id": "1"}), instance.Request{Request: graphqlhttp.Request{Query: step.query}})
+		code := errcode.Code("")
+		if trail.Err != nil {
+			code = trail.Err.Code
+			if !trail.Rate.Applies || trail.Rate.Limit != 25 || trail.Rate.Reset <= 0 {
+				t.Errorf("step %d: the client is not told when to come again: %+v", i, trail.Rate)
+			}
+		} else if want := fmt.Sprintf(`"budget":25,"remaining":%d}}`, step.remaining); !strings.HasSuffix(string(r.Extensions), want) {
+			t.Errorf("step %d: extensions %s, expected %s", i, r.Extensions, want)
+		}
+		if code != step.code || trail.Budget.Remaining != step.remaining {
+			t.Errorf("step %d: %q, %d remain", i, code, trail.Budget.Remaining)
+		}
+	}
+	if body, trail := p.tried(t, "admin", "", ten); trail.Err != nil {
+		t.Errorf("an admin has a budget: %s", body)
+	}
+	p.Document.APILimits.Mode = metadata.LimitsAudit
+	if body, trail := p.tried(t, "reader", "", ten); trail.Err != nil || !slices.Contains(trail.Exceeded, errcode.RateLimitExceeded) {
+		t.Errorf("on trial: %s %v", body, trail.Exceeded)
+	}
+}

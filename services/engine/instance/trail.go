@@ -41,6 +41,8 @@ type Trail struct {
 	Decisions []Decision
 	// Cost of the operation and its limit; 0 where no limit asks.
 	Cost, CostLimit int
+	// Budget is what is left of the minute's costs.
+	Budget limits.Decision
 	// Exceeded are the limits that would have refused the operation, were they not
 	// on trial.
 	Exceeded []errcode.Code
