@@ -16,13 +16,24 @@ const (
 
 // Tenant is a customer of the installation.
 type Tenant struct {
-	ID        string // uuid v7
-	Slug      string // unique in the installation
+	ID    string // uuid v7
+	Slug  string // unique in the installation
+	Name  string
+	Email string
+	Plan  string
+	// PlanBounds are those that the operator stored for the plan, by name; nil where
+	// the configuration says them. Quota are bounds of this tenant alone, in the
+	// place of the plan's; 0 is no bound.
+	PlanBounds, Quota map[string]int
+	Status            Status
+	CreatedAt         time.Time
+}
+
+// Plan is a plan that the operator stored.
+type Plan struct {
 	Name      string
-	Email     string
-	Plan      string
-	Status    Status
-	CreatedAt time.Time
+	Bounds    map[string]int
+	UpdatedAt time.Time
 }
 
 // Project is one GraphQL API of a tenant.

@@ -37,6 +37,7 @@ func use(p *metrics.Project) {
 	p.RecordAllowlistRefusal("user")
 	p.RecordRateLimitRefusal("user")
 	p.RecordAuthFailure("admin_secret")
+	p.RecordEgress(100, 2000)
 	p.RecordStatement("default", true)
 	p.RecordStatement("default", false)
 	p.ObserveStatement(time.Millisecond)

@@ -158,6 +158,15 @@ func (p *Project) RecordQuotaRefusal() {
 	p.each(func(s *series) { s.quota.Inc() })
 }
 
+// RecordEgress counts the bytes of bodies that a call of one of the project's URLs
+// sent and received.
+func (p *Project) RecordEgress(sent, received int64) {
+	p.each(func(s *series) {
+		s.egress.of("sent").Add(float64(sent))
+		s.egress.of("received").Add(float64(received))
+	})
+}
+
 // RecordLimitViolation counts an operation beyond one of the tenant's limits, by
 // the code of the error ("depth-limit-exceeded"); refused is false when the limits
 // are on trial.
@@ -274,6 +283,7 @@ type series struct {
 	authFailures    *counters[string]
 	limits          *counters[limitLabels]
 	quota           prometheus.Counter
+	egress          *counters[string]
 	sql             *counters[sqlLabels]
 	sqlSeconds      prometheus.Histogram
 	sockets         prometheus.Gauge
@@ -335,6 +345,7 @@ func newSeries(maxRoles int) *series {
 	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
 	s.authFailures = newCounters("tenantry_auth_failures_total", "Requests that were not authenticated, by what failed.", []string{"credential"}, one)
 	s.quota = prometheus.NewCounter(prometheus.CounterOpts{Name: "tenantry_quota_refusals_total", Help: "Operations that the tenant's plan does not allow."})
+	s.egress = newCounters("tenantry_egress_bytes_total", "Bytes of bodies of calls to the project's URLs, by direction.", []string{"direction"}, one)
 	s.limits = newCounters("tenantry_limit_violations_total", "Operations beyond a limit of the tenant, by the error's code, role and mode of the limits.",
 		[]string{"code", "role", "mode"}, func(l limitLabels) []string { return []string{l.code, l.role, l.mode} })
 	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's databases, by source and result.",
@@ -351,7 +362,7 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight, s.actionRefusals.vec, s.actionRetries, s.circuitsOpen, s.circuitsOpened, s.replays,
-		s.policy.vec, s.shadow.vec, s.evaluations, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.quota, s.authFailures.vec,
+		s.policy.vec, s.shadow.vec, s.evaluations, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.quota, s.egress.vec, s.authFailures.vec,
 		s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}

@@ -2,9 +2,6 @@ package limits
 
 import (
 	"context"
-	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,48 +9,12 @@ import (
 	"tenantry/api/errcode"
 )
 
-// Plan is what the operator grants to each tenant of a plan, beside the limits
-// that tenants set themselves; 0 is no bound. All projects of a tenant count
-// together, and nobody is exempt.
-type Plan struct {
-	Requests   int // operations per second, as many at once
-	Concurrent int // operations that run at a time, on each node
-	Actions    int // calls of actions per minute, as many at once
-	Sockets    int // open WebSockets, on each node
-	Calls      int // calls of action handlers that run at a time, on each node
-	Timeout    int // seconds that a call of a handler may take at most
-}
-
-// ReadPlan reads a text such as "free requests=10 concurrent=4"; the error
-// completes "expected …".
-func ReadPlan(text string) (name string, p Plan, err error) {
-	fields := strings.Fields(text)
-	if len(fields) < 2 {
-		return "", p, fmt.Errorf("expected a plan such as free requests=10 concurrent=4 actions=60 sockets=20 calls=50 timeout=60, got %q", text)
-	}
-	bounds := map[string]*int{"requests": &p.Requests, "concurrent": &p.Concurrent, "actions": &p.Actions, "sockets": &p.Sockets, "calls": &p.Calls, "timeout": &p.Timeout}
-	for _, field := range fields[1:] {
-		key, value, _ := strings.Cut(field, "=")
-		bound := bounds[key]
-		if bound == nil {
-			return "", p, fmt.Errorf("expected requests, concurrent, actions, sockets, calls or timeout in the plan %s, got %q", fields[0], field)
-		}
-		if *bound, err = strconv.Atoi(value); err != nil || *bound < 1 || *bound > maxQuota {
-			return "", p, fmt.Errorf("expected a number from 1 to %d in the plan %s, got %q", maxQuota, fields[0], field)
-		}
-	}
-	return fields[0], p, nil
-}
-
-// maxQuota keeps the pace of a bucket above a microsecond.
-const maxQuota = 1_000_000
-
 // Usage is what a tenant's projects on this node use together. It outlives
 // revisions and changes of the plan.
 type Usage struct {
-	running, calls    atomic.Int64
-	mu                sync.Mutex
-	requests, actions counter
+	running, calls            atomic.Int64
+	mu                        sync.Mutex
+	requests, actions, egress counter
 }
 
 // Quota holds a tenant to its plan. A nil *Quota bounds nothing. Safe for
@@ -109,14 +70,41 @@ func (q *Quota) AllowActions(ctx context.Context, now time.Time, calls int) (Dec
 	if q == nil || q.Actions == 0 {
 		return Decision{}, nil
 	}
-	for range calls {
-		v := q.take(ctx, now, &q.usage.actions, "actions", bound{limit: q.Actions, period: time.Minute, bucket: true, burst: q.Actions})
-		if v.refused {
-			return Decision{Applies: true, Limit: q.Actions, Reset: v.reset},
-				quotaExceeded("quota exceeded: the plan allows %d calls of actions per minute", q.Actions)
-		}
+	v := q.take(ctx, now, &q.usage.actions, "actions", bound{limit: q.Actions, period: time.Minute, bucket: true, burst: q.Actions, units: calls})
+	if v.refused {
+		return Decision{Applies: true, Limit: q.Actions, Reset: v.reset},
+			quotaExceeded("quota exceeded: the plan allows %d calls of actions per minute", q.Actions)
 	}
 	return Decision{}, nil
+}
+
+// egressUnit is how many bytes are counted as one.
+const egressUnit = 1 << 10
+
+// AllowEgress refuses a call of a tenant's URL once those of the last minute have
+// moved more than the plan allows. What a call moves is known when it has ended.
+func (q *Quota) AllowEgress(ctx context.Context, now time.Time) error {
+	if q == nil || q.Egress == 0 {
+		return nil
+	}
+	if v := q.take(ctx, now, &q.usage.egress, "egress", q.egress(1)); v.refused {
+		return quotaExceeded("quota exceeded: the plan allows calls of %d KiB per minute", q.Egress)
+	}
+	return nil
+}
+
+// ChargeEgress counts what a call has moved beyond the unit that AllowEgress took.
+func (q *Quota) ChargeEgress(ctx context.Context, now time.Time, bytes int64) {
+	if q == nil || q.Egress == 0 || bytes <= egressUnit {
+		return
+	}
+	b := q.egress(int(min((bytes-1)/egressUnit, maxQuota)))
+	b.done = true
+	q.take(ctx, now, &q.usage.egress, "egress", b)
+}
+
+func (q *Quota) egress(units int) bound {
+	return bound{limit: q.Egress, period: time.Minute, bucket: true, burst: q.Egress, units: units}
 }
 
 // EnterCall counts a call of a handler that begins, unless as many run as the plan

@@ -118,3 +118,50 @@ func TestCallsOfHandlersThatRunTogetherAreBounded(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+func TestWhatCallsMoveIsBoundedByTheMinute(t *testing.T) {
+	t.Parallel()
+	store := shared(t, redistest.Start(t), nil)
+	now := start
+	store.SetClock(func() time.Time { return now })
+	for name, through := range map[string]*limits.Shared{"memory": nil, "store": store} {
+		now = start
+		plan, usage := limits.Plan{Egress: 60}, &limits.Usage{}
+		one, other := limits.NewQuota(plan, usage, through, "t1"), limits.NewQuota(plan, usage, through, "t1")
+		if err := one.AllowEgress(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		one.ChargeEgress(t.Context(), now, 90<<10) // more than there was
+		err := errcode.From(other.AllowEgress(t.Context(), now))
+		if err == nil || err.Code != errcode.QuotaExceeded || err.Message != "quota exceeded: the plan allows calls of 60 KiB per minute" {
+			t.Errorf("%s: %v", name, err)
+		}
+		now = start.Add(30 * time.Second) // a KiB a second: the debt is paid
+		if err := other.AllowEgress(t.Context(), now); err == nil {
+			t.Errorf("%s: allowed while there is nothing left", name)
+		}
+		now = start.Add(32 * time.Second)
+		if err := other.AllowEgress(t.Context(), now); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := limits.NewQuota(plan, &limits.Usage{}, through, "t2").AllowEgress(t.Context(), now); err != nil {
+			t.Errorf("%s: another tenant: %v", name, err)
+		}
+	}
+}
+
+func TestBoundsOfATenantStandInThePlaceOfThePlans(t *testing.T) {
+	t.Parallel()
+	name, plan, err := limits.ReadPlan("free requests=10 sockets=3 egress=100")
+	if err != nil || name != "free" {
+		t.Fatal(name, err)
+	}
+	got := plan.With(map[string]int{"requests": 20, "sockets": 0, "speed": 1})
+	if got != (limits.Plan{Requests: 20, Egress: 100}) || len(got.Bounds()) != 2 || got.Bounds()["egress"] != 100 {
+		t.Errorf("%+v %v", got, got.Bounds())
+	}
+	wrong := limits.CheckBounds(map[string]int{"requests": 1, "actions": 0, "calls": -1, "egress": 1_000_001, "speed": 1})
+	if len(wrong) != 3 || wrong["calls"] == "" || wrong["egress"] == "" || !strings.Contains(wrong["speed"], "actions, calls, concurrent, egress, requests, sockets, timeout") {
+		t.Errorf("%v", wrong)
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"tenantry/ops/audit"
 	"tenantry/policy/allowlist"
 	"tenantry/policy/authz"
+	"tenantry/policy/limits"
 	"tenantry/services/engine/accessview"
 	"tenantry/services/engine/impact"
 	"tenantry/services/engine/instance"
@@ -68,6 +69,8 @@ type Deps struct {
 	Signup          string // SignupOpen, or SignupOperator when empty
 	// SignupsPerHour bounds sign-ups from one address; 10 when 0.
 	SignupsPerHour int
+	// Plans are those of the configuration, by name.
+	Plans map[string]limits.Plan
 	// Plan of new tenants; "free" when empty.
 	Plan string
 	// Reload makes this node follow a change of a project that was not made
@@ -148,6 +151,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	app.Use(prefix, s.edge)
 	s.api.UseMiddleware(ownedStrings, s.guard, s.idempotent)
 	s.registerTenants()
+	s.registerPlans()
 	s.registerKeys()
 	s.registerProjects()
 	s.registerAdminSecrets()

@@ -65,8 +65,6 @@ func (s *service) registerTenants() {
 		summary: "Serve again"}, s.setTenantStatus(tenants.Active, "tenant.resume"))
 	register(s, endpoint{id: "restoreTenant", method: http.MethodPost, path: "/tenants/{tenant}:restore", class: authz.ClassOperator, tag: tag,
 		deleted: true, summary: "Bring a deleted tenant back"}, s.restoreTenant)
-	register(s, endpoint{id: "setTenantPlan", method: http.MethodPut, path: "/tenants/{tenant}/plan", class: authz.ClassOperator, tag: tag,
-		summary: "Set the plan"}, s.setTenantPlan)
 }
 
 func (s *service) createTenant(ctx context.Context, c *call, in *signupInput) (*signupOutput, error) {
@@ -138,20 +136,6 @@ func (s *service) setTenantStatus(status tenants.Status, action string) func(con
 func (s *service) restoreTenant(ctx context.Context, c *call, in *TenantPath) (*tenantOutput, error) {
 	return s.changeTenant(ctx, c, "tenant.restore", nil, func(ctx context.Context, tx *store.Tx) (tenants.Tenant, error) {
 		return tx.RestoreTenant(ctx, in.Tenant)
-	})
-}
-
-type planInput struct {
-	TenantPath
-	Body struct {
-		Plan string `json:"plan" pattern:"^[a-z][a-z0-9_-]{0,38}$"`
-	}
-}
-
-func (s *service) setTenantPlan(ctx context.Context, c *call, in *planInput) (*tenantOutput, error) {
-	detail := map[string]any{"plan": in.Body.Plan}
-	return s.changeTenant(ctx, c, "tenant.plan", detail, func(ctx context.Context, tx *store.Tx) (tenants.Tenant, error) {
-		return tx.UpdateTenant(ctx, c.tenant.ID, store.TenantEdit{Plan: &in.Body.Plan})
 	})
 }
 

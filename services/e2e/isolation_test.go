@@ -47,6 +47,7 @@ func strangerCalls(o apiOperation) int {
 			n += 2 * 3 // the stranger's two keys; and the own key on the stranger's
 		case projectKind:
 			n += 2 * 4 // the same, and a key of another project of the own tenant
+		case planKind:
 		default:
 			n++ // the own key, the own project, the stranger's id
 		}
@@ -128,7 +129,7 @@ func (r *isolation) operation(o apiOperation, trial trial) {
 		}
 	}
 	for _, kind := range o.kinds() {
-		if kind == tenantKind || kind == projectKind || trial.unknown != 0 {
+		if kind == tenantKind || kind == projectKind || kind == planKind || trial.unknown != 0 {
 			continue
 		}
 		r.refused(o, trial, mine, r.ownKey(o), merged(target, map[idKind]string{kind: r.stranger.ids[kind]}), http.StatusNotFound)
@@ -138,7 +139,7 @@ func (r *isolation) operation(o apiOperation, trial trial) {
 
 	// A PUT by name changes the own project alone.
 	for _, kind := range o.kinds() {
-		if kind == tenantKind || kind == projectKind || trial.unknown == 0 {
+		if kind == tenantKind || kind == projectKind || kind == planKind || trial.unknown == 0 {
 			continue
 		}
 		r.refused(o, trial, mine, r.ownKey(o), merged(target, map[idKind]string{kind: r.stranger.ids[kind]}), trial.unknown)

@@ -65,6 +65,7 @@ type idKind string
 const (
 	tenantKind  idKind = "tenants"
 	projectKind idKind = "projects"
+	planKind    idKind = "plans" // the installation's, no tenant's
 )
 
 // parameters of a path with the kind of id that each takes, in their order.

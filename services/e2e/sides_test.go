@@ -41,6 +41,8 @@ func newSide(t testing.TB, s *server, name string) *side {
 		ids:   map[idKind]string{tenantKind: a.text(t, "tenant", "id")},
 		slugs: map[idKind]string{tenantKind: name},
 	}
+	must(t, http.StatusOK, http.MethodPut, api+"/plans/"+name, bearer(s.OperatorKey), map[string]any{"bounds": map[string]int{"sockets": 1000}})
+	x.ids[planKind] = name
 	h := bearer(x.owner)
 	post := func(path string, body any) answer {
 		t.Helper()

@@ -148,7 +148,18 @@ var trials = map[string]trial{
 		f.need(http.MethodDelete, "/tenants/{t}", nil)
 		return nil
 	}},
-	"setTenantPlan":   {body: fixed(map[string]any{"plan": "pro"})},
+	"getTenantPlan": {},
+	"setTenantPlan": {body: func(f *field, _ map[idKind]string) any {
+		return map[string]any{"plan": f.name, "quota": map[string]int{"sockets": 1000}}
+	}},
+	"listPlans": {},
+	"putPlan":   {body: fixed(map[string]any{"bounds": map[string]int{"sockets": 1000}})},
+	"deletePlan": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		name := fresh("short")
+		f.need(http.MethodPut, "/plans/"+name, map[string]any{"bounds": map[string]int{}})
+		return map[idKind]string{planKind: name}
+	}},
 	"listTenantAudit": {},
 
 	"listTenantKeys":  {},

@@ -17,6 +17,7 @@ import (
 	"tenantry/policy/allowlist"
 	"tenantry/policy/authn"
 	"tenantry/policy/delegation"
+	"tenantry/policy/egress"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/instance"
 	"tenantry/services/engine/source"
@@ -45,11 +46,13 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 	if r.deps.Outdated != nil {
 		outdated = func() { r.deps.Outdated(state.Project.ID) }
 	}
+	quota := r.quota(state.Tenant)
+	client := egress.Metered(r.deps.Client, meter{quota, r.deps.Metrics.ForProject(state.Project.Slug)})
 	g.Instance, err = instance.Build(ctx, instance.Config{
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
-		Sources: sources, Client: r.deps.Client, Limiter: r.limiter(state.Project.ID), Quota: r.quota(state.Tenant), Traffic: r.trafficOf(state.Project.ID),
+		Sources: sources, Client: client, Limiter: r.limiter(state.Project.ID), Quota: quota, Traffic: r.trafficOf(state.Project.ID),
 		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Answers: r.deps.Store, Calls: r.callsOf(state.Project), Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
 		Outdated: outdated,
 	})
@@ -57,7 +60,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		g.closeSources()
 		return nil, err
 	}
-	if g.Authn, err = authn.New(r.authnConfig(state, g.Instance.Delegation), r.deps.Client, r.deps.Logger); err != nil {
+	if g.Authn, err = authn.New(r.authnConfig(state, g.Instance.Delegation), client, r.deps.Logger); err != nil {
 		g.closeSources()
 		return nil, err
 	}
@@ -133,8 +136,11 @@ func (r *Registry) used(auth session.Auth, id string) {
 
 // quota holds a tenant to its plan; all its projects share what it counts.
 func (r *Registry) quota(t tenants.Tenant) *limits.Quota {
-	plan, ok := r.deps.Plans[t.Plan]
-	if !ok {
+	plan := r.deps.Plans[t.Plan]
+	if t.PlanBounds != nil {
+		plan = limits.Plan{}.With(t.PlanBounds)
+	}
+	if plan = plan.With(t.Quota); plan == (limits.Plan{}) {
 		return nil
 	}
 	r.mu.Lock()
@@ -145,6 +151,27 @@ func (r *Registry) quota(t tenants.Tenant) *limits.Quota {
 		r.usages[t.ID] = u
 	}
 	return limits.NewQuota(plan, u, r.deps.SharedLimits, t.ID)
+}
+
+// meter counts the calls of a project's URLs.
+type meter struct {
+	quota   *limits.Quota
+	metrics *metrics.Project
+}
+
+// Allow asks the tenant's plan.
+func (m meter) Allow(ctx context.Context) error {
+	err := m.quota.AllowEgress(ctx, time.Now())
+	if err != nil {
+		m.metrics.RecordQuotaRefusal()
+	}
+	return err
+}
+
+// Count tells the plan and the metrics.
+func (m meter) Count(ctx context.Context, sent, received int64) {
+	m.metrics.RecordEgress(sent, received)
+	m.quota.ChargeEgress(ctx, time.Now(), sent+received)
 }
 
 // dropUsage forgets what a tenant uses when no project of it is live any more.

@@ -4,12 +4,12 @@ package metadata
 type APILimits struct {
 	Disabled bool `json:"disabled,omitempty"`
 	// Mode is LimitsEnforce, which empty stands for, or LimitsAudit.
-	Mode       string     `json:"mode,omitempty"`
-	DepthLimit *IntLimit  `json:"depth_limit,omitempty"`
-	NodeLimit  *IntLimit  `json:"node_limit,omitempty"`
-	TimeLimit  *IntLimit  `json:"time_limit,omitempty"` // seconds
-	BatchLimit *IntLimit  `json:"batch_limit,omitempty"`
-	CostLimit  *IntLimit  `json:"cost_limit,omitempty"` // objects that an operation may touch
+	Mode       string    `json:"mode,omitempty"`
+	DepthLimit *IntLimit `json:"depth_limit,omitempty"`
+	NodeLimit  *IntLimit `json:"node_limit,omitempty"`
+	TimeLimit  *IntLimit `json:"time_limit,omitempty"` // seconds
+	BatchLimit *IntLimit `json:"batch_limit,omitempty"`
+	CostLimit  *IntLimit `json:"cost_limit,omitempty"` // objects that an operation may touch
 	// CostBudget bounds what the operations of a minute may cost together.
 	CostBudget *CostBudget `json:"cost_budget,omitempty"`
 	RateLimit  *RateLimit  `json:"rate_limit,omitempty"`

@@ -44,6 +44,13 @@ func (tx *Tx) touchTenant(ctx context.Context, tenantID string) error {
 	return wrap("notify", err)
 }
 
+// touchPlan does so for the projects of all tenants of a plan.
+func (tx *Tx) touchPlan(ctx context.Context, plan string) error {
+	_, err := tx.tx.Exec(ctx, `SELECT pg_notify($1, p.id::text) FROM tenantry.projects p
+		JOIN tenantry.tenants t ON t.id = p.tenant_id WHERE t.plan = $2`, channel, plan)
+	return wrap("notify", err)
+}
+
 // errUnaudited is a mistake of the caller's: every change leaves an event.
 var errUnaudited = errors.New("store: a change without an audit event")
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -148,7 +149,7 @@ func TestAProjectIsLoadedWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Project != p || got.Tenant != acme {
+		if got.Project != p || !reflect.DeepEqual(got.Tenant, acme) {
 			t.Errorf("project %+v\ntenant %+v", got.Project, got.Tenant)
 		}
 		if got.ResourceVersion != 1 || string(got.Document) != document || got.SettingsVersion != 1 {

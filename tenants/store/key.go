@@ -37,7 +37,7 @@ func (s *Store) FindKey(ctx context.Context, hash []byte) (KeyOwner, error) {
 	found, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (o KeyOwner, err error) {
 		k, t := &o.Key, &o.Tenant
 		err = row.Scan(&k.ID, &k.TenantID, &k.ProjectID, &k.Name, &k.Role, &k.Scopes, &k.Prefix, &k.CreatedAt, &k.ExpiresAt, &k.LastUsed,
-			&t.ID, &t.Slug, &t.Name, &t.Email, &t.Plan, &t.Status, &t.CreatedAt)
+			&t.ID, &t.Slug, &t.Name, &t.Email, &t.Plan, &t.PlanBounds, &t.Quota, &t.Status, &t.CreatedAt)
 		return o, err
 	})
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 	"tenantry/tenants"
 )
 
-const tenantColumns = "t.id, t.slug, t.name, t.email, t.plan, t.status, t.created_at"
+const tenantColumns = `t.id, t.slug, t.name, t.email, t.plan, (SELECT tp.bounds FROM tenantry.plans tp WHERE tp.name = t.plan), t.quota,
+	t.status, t.created_at`
 
 // scanTenant reads tenantColumns.
 func scanTenant(row pgx.CollectableRow) (t tenants.Tenant, err error) {
-	err = row.Scan(&t.ID, &t.Slug, &t.Name, &t.Email, &t.Plan, &t.Status, &t.CreatedAt)
+	err = row.Scan(&t.ID, &t.Slug, &t.Name, &t.Email, &t.Plan, &t.PlanBounds, &t.Quota, &t.Status, &t.CreatedAt)
 	return t, err
 }
 
@@ -103,6 +104,9 @@ func (tx *Tx) CreateTenant(ctx context.Context, n NewTenant) (tenants.Tenant, er
 // TenantEdit changes the fields that are not nil.
 type TenantEdit struct {
 	Name, Email, Plan *string
+	// Quota replaces the tenant's own bounds; an empty one takes them away, nil leaves
+	// them.
+	Quota map[string]int
 }
 
 // UpdateTenant changes a tenant that is not deleted.
@@ -110,8 +114,9 @@ func (tx *Tx) UpdateTenant(ctx context.Context, id string, e TenantEdit) (tenant
 	if !isID(id) {
 		return tenants.Tenant{}, ErrNotFound
 	}
-	return tx.editTenant(ctx, `UPDATE tenantry.tenants t SET name = coalesce($2, name), email = coalesce($3, email), plan = coalesce($4, plan)
-		WHERE t.id = $1 AND t.status <> 'deleted' RETURNING `+tenantColumns, id, e.Name, e.Email, e.Plan)
+	return tx.editTenant(ctx, `UPDATE tenantry.tenants t SET name = coalesce($2, name), email = coalesce($3, email), plan = coalesce($4, plan),
+			quota = CASE WHEN jsonb_typeof($5::jsonb) = 'object' THEN nullif($5::jsonb, '{}') ELSE quota END
+		WHERE t.id = $1 AND t.status <> 'deleted' RETURNING `+tenantColumns, id, e.Name, e.Email, e.Plan, e.Quota)
 }
 
 // SetTenantStatus suspends, resumes or (softly) deletes a tenant. Its projects

@@ -28,7 +28,11 @@ func (x *exchange) failed(parent, within context.Context, failure error) *errcod
 	if within.Err() != nil || code == errcode.ActionTimeout {
 		code, reason = errcode.ActionTimeout, "no complete answer within "+x.timeout.Round(time.Millisecond).String()
 	}
-	return errcode.New(code, exceptionMessage).
+	message := exceptionMessage
+	if code == errcode.QuotaExceeded {
+		message = reason
+	}
+	return errcode.New(code, "%s", message).
 		WithInternal(x.detail(reason)).
 		Because(&cause{reason: reason, err: failure})
 }
@@ -83,6 +87,8 @@ func classify(err error) (errcode.Code, string) {
 	switch {
 	case errors.As(err, &known) && known.Code == errcode.BlockedEgress:
 		return errcode.BlockedEgress, "the handler's address may not be reached from here"
+	case known != nil && known.Code == errcode.QuotaExceeded:
+		return errcode.QuotaExceeded, known.Message
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return errcode.ActionTimeout, "timeout"
 	case errors.As(err, &dns):

@@ -75,6 +75,9 @@ func (i *Instance) executeCommand(ctx context.Context, s session.Session, c Comm
 	if err := i.checkCost(s, planned.Plan, planned.Variables, trail); err != nil {
 		return nil, err
 	}
+	if err := i.spend(ctx, s, trail); err != nil {
+		return nil, err
+	}
 	about := authz.Operation{Type: trail.Type}
 	if err := i.decide(ctx, s, about, i.asks(s.Role, about, planned.Plan), planned.Variables, trail); err != nil {
 		return nil, inCommand(err)

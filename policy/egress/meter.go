@@ -1,0 +1,110 @@
+package egress
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// Meter is asked about the calls of one project and hears what they moved.
+type Meter interface {
+	// Allow refuses a call before it begins.
+	Allow(ctx context.Context) error
+	// Count hears of the bytes of the bodies when a call has ended, also of one that
+	// broke off. ctx carries no deadline.
+	Count(ctx context.Context, sent, received int64)
+}
+
+// Metered is a client whose calls go through m. It shares connections with client.
+func Metered(client *http.Client, m Meter) *http.Client {
+	out := *client
+	next := client.Transport
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	out.Transport = &metered{next, m}
+	return &out
+}
+
+type metered struct {
+	next  http.RoundTripper
+	meter Meter
+}
+
+// RoundTrip counts the request's body as far as it is read, and the response's.
+func (t *metered) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	if err := t.meter.Allow(ctx); err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, err
+	}
+	call := &moved{meter: t.meter, ctx: context.WithoutCancel(ctx)}
+	if r.Body != nil && r.Body != http.NoBody {
+		r = r.Clone(ctx)
+		r.Body = &counted{ReadCloser: r.Body, into: &call.sent, call: call}
+		if get := r.GetBody; get != nil {
+			r.GetBody = func() (io.ReadCloser, error) {
+				body, err := get()
+				return &counted{ReadCloser: body, into: &call.sent, call: call}, err
+			}
+		}
+	}
+	response, err := t.next.RoundTrip(r)
+	if err != nil {
+		call.end()
+		return nil, err
+	}
+	response.Body = &counted{ReadCloser: response.Body, into: &call.received, call: call, last: true}
+	return response, nil
+}
+
+// moved is what one call has moved so far. The transport reads the request's body
+// beside whoever reads the answer.
+type moved struct {
+	meter Meter
+	ctx   context.Context
+
+	mu             sync.Mutex
+	sent, received int64
+	ended          bool
+}
+
+func (m *moved) add(into *int64, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*into += int64(n)
+}
+
+func (m *moved) end() {
+	m.mu.Lock()
+	sent, received, again := m.sent, m.received, m.ended
+	m.ended = true
+	m.mu.Unlock()
+	if !again {
+		m.meter.Count(m.ctx, sent, received)
+	}
+}
+
+type counted struct {
+	io.ReadCloser
+	into *int64
+	call *moved
+	last bool // its end is that of the call
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.call.add(c.into, n)
+	return n, err
+}
+
+func (c *counted) Close() error {
+	err := c.ReadCloser.Close()
+	if c.last {
+		c.call.end()
+	}
+	return err
+}
