@@ -112,12 +112,8 @@ func (p *Project) RecordPolicyDecision(point string, allowed bool) {
 }
 
 // RecordShadowDisagreement counts a decision that the policy on trial would have
-// made otherwise; allowed says how.
-func (p *Project) RecordShadowDisagreement(point string, allowed bool) {
-	decision := "denied"
-	if allowed {
-		decision = "allowed"
-	}
+// made otherwise; decision says how: allowed, denied or differs.
+func (p *Project) RecordShadowDisagreement(point, decision string) {
 	p.each(func(s *series) { s.shadow.of(policyLabels{point, decision}).Inc() })
 }
 

@@ -36,6 +36,8 @@ func (s *service) registerPolicies() {
 		summary: "What Rego sees as data.tenant"}, s.getPolicyData)
 	register(s, endpoint{id: "putPolicyData", method: http.MethodPut, path: "/projects/{project}/policy-data", class: authz.ClassWrite, tag: tag,
 		maxBody: authz.MaxData + 1024, summary: "Set what Rego sees as data.tenant"}, s.putPolicyData)
+	register(s, endpoint{id: "getPolicyShadow", method: http.MethodGet, path: "/projects/{project}/policy-shadow", class: authz.ClassRead, tag: tag,
+		summary: "Where the modules on trial would have decided otherwise, as this node has counted"}, s.getPolicyShadow)
 	register(s, endpoint{id: "getPolicyLog", method: http.MethodGet, path: "/projects/{project}/policy-log", class: authz.ClassRead, tag: tag,
 		summary: "What is kept of the policy's answers"}, s.getPolicyLog)
 	register(s, endpoint{id: "putPolicyLog", method: http.MethodPut, path: "/projects/{project}/policy-log", class: authz.ClassWrite, tag: tag,

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 
+	"tenantry/services/engine/instance"
 	"tenantry/tenants/settings"
 )
 
@@ -37,4 +38,14 @@ func (s *service) putPolicyLog(ctx context.Context, c *call, in *putPolicyLogInp
 		return nil, err
 	}
 	return &policyLogOutput{ETag: tag(o.SettingsVersion), Body: policyLog(o.Settings.DecisionLog)}, nil
+}
+
+type policyShadowOutput struct{ Body instance.Disagreements }
+
+func (s *service) getPolicyShadow(ctx context.Context, c *call, _ *ProjectPath) (*policyShadowOutput, error) {
+	p, err := s.Revisions.Access(ctx, c.project.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &policyShadowOutput{p.Disagreements()}, nil
 }

@@ -52,7 +52,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
-		Sources: sources, Client: client, Limiter: r.limiter(state.Project.ID), Quota: quota, Traffic: r.trafficOf(state.Project.ID),
+		Sources: sources, Client: client, Limiter: r.limiter(state.Project.ID), Quota: quota, Traffic: r.trafficOf(state.Project.ID), Trial: r.trialOf(state.Project.ID),
 		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Answers: r.deps.Store, Calls: r.callsOf(state.Project), Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
 		Outdated: outdated,
 	})
@@ -117,6 +117,17 @@ func (r *Registry) trafficOf(projectID string) *allowlist.Traffic {
 		r.traffic[projectID] = f
 	}
 	return f
+}
+
+func (r *Registry) trialOf(projectID string) *instance.Trial {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, ok := r.trials[projectID]
+	if !ok {
+		t = &instance.Trial{}
+		r.trials[projectID] = t
+	}
+	return t
 }
 
 // Traffic tells which operations that are not listed this node has seen of a

@@ -73,6 +73,7 @@ type Registry struct {
 	failures map[string]*authn.Failures
 	traffic  map[string]*allowlist.Traffic
 	calls    map[string]*instance.Calls
+	trials   map[string]*instance.Trial
 }
 
 // New makes an empty registry.
@@ -80,7 +81,7 @@ func New(d Deps) *Registry {
 	if d.Idle == 0 {
 		d.Idle = 15 * time.Minute
 	}
-	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, usages: map[string]*limits.Usage{}, failures: map[string]*authn.Failures{}, traffic: map[string]*allowlist.Traffic{}, calls: map[string]*instance.Calls{}}
+	return &Registry{deps: d, entries: map[string]*Entry{}, ids: map[string]string{}, limiters: map[string]*limits.Limiter{}, usages: map[string]*limits.Usage{}, failures: map[string]*authn.Failures{}, traffic: map[string]*allowlist.Traffic{}, calls: map[string]*instance.Calls{}, trials: map[string]*instance.Trial{}}
 }
 
 // Entry is one live project.
@@ -253,6 +254,7 @@ func (r *Registry) drop(projectID string) {
 	delete(r.limiters, projectID)
 	delete(r.failures, projectID)
 	delete(r.traffic, projectID)
+	delete(r.trials, projectID)
 	delete(r.calls, projectID)
 	for slug, id := range r.ids {
 		if id == projectID {

@@ -116,9 +116,17 @@ func (i *Instance) compare(ctx context.Context, a ask, r authz.Request, allowed 
 		d, err := i.shadow.Decide(ctx, r)
 		other = err == nil && d.Allowed
 	}
-	if other != allowed {
-		i.outside.Metrics.RecordShadowDisagreement(string(a.point), other)
+	if other == allowed {
+		return
 	}
+	found := disagreement{r.Session.Role, string(a.point), resourceName(r.Resource), trialDenies}
+	if other {
+		found.trial = trialAllows
+	}
+	if a.point == authz.PointOperation {
+		found.resource = r.Operation.Name
+	}
+	i.disagrees(found)
 }
 
 func (i *Instance) ask(ctx context.Context, r authz.Request, path string, trail *Trail) error {

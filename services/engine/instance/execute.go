@@ -91,6 +91,9 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 	request := executor.Request{
 		Session: s, Variables: vars, Query: r.Query, RequestID: r.ID, TraceParent: r.TraceParent, ClientHeaders: r.ClientHeaders,
 	}
+	for _, d := range program.differs {
+		i.disagrees(d)
+	}
 	if program.Plan.Mutation {
 		if key := idempotencyKey(r.ClientHeaders); key != "" {
 			return i.once(ctx, key, r, trail, request, func(keyed executor.Request) (executor.Result, error) {

@@ -55,6 +55,7 @@ type Outside struct {
 	Limiter  *limits.Limiter
 	Traffic  *allowlist.Traffic // nil: operations are not noted
 	Quota    *limits.Quota      // of the tenant; nil: none
+	Trial    *Trial             // counts what a policy on trial would do otherwise; nil: forgotten with the instance
 	Metrics  *metrics.Project
 	Recorder *audit.Recorder
 	// Runs keeps the runs of asynchronous actions; nil refuses them.
@@ -109,6 +110,8 @@ type Instance struct {
 	schemas map[schemaKey]*schema.Schema
 	// roles are those that the policy narrows, by type of operation.
 	roles map[narrowKey]*access.Role
+	// trialRoles are those as the policy on trial would narrow them.
+	trialRoles map[narrowKey]*access.Role
 }
 
 type schemaKey struct {
@@ -160,7 +163,10 @@ func Modules(policies []settings.Policy) []authz.Module {
 // serve: its policy doesn't compile, or a setting can't be read. Inconsistent
 // metadata is no error: the rest serves.
 func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
-	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}}
+	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}, trialRoles: map[narrowKey]*access.Role{}}
+	if i.outside.Trial == nil {
+		i.outside.Trial = &Trial{}
+	}
 	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs, c.Settings.Compat)
 	i.Endpoints, _ = rest.New(c.Document)
 	var err error

@@ -44,6 +44,8 @@ type prepared struct {
 type program struct {
 	*executor.Program
 	asks []ask
+	// differs is what a policy on trial would filter or show otherwise.
+	differs []disagreement
 	// actions that it calls, by name, as often as it does.
 	actions []string
 }
@@ -120,6 +122,7 @@ func (i *Instance) plan(p *prepared, vars map[string]any) (made *program, grown 
 		return nil, false, err
 	}
 	made = &program{Program: executor.Compile(planned), asks: i.asks(p.key.role, p.about(), planned), actions: planned.Actions()}
+	made.differs = i.differences(p.role, string(p.operation.Type), planned)
 	size := made.Size() + len(shape)
 	// An introspection's answer may depend on the value of a variable, and a filter
 	// that took too long to make may come out next time.

@@ -278,3 +278,65 @@ func TestAPolicyOnTrialDecidesNothingAndIsCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestFiltersChecksColumnsAndMasksOnTrialAreCompared(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const now = `package authz
+docs if input.resource.name == "docs"
+filter if not docs
+filter if { docs; some m in data.tenant.members; m.user == input.session.variables["x-hasura-user-id"]; input.row.org == m.org }
+filter if { docs; input.point != "row_filter" }
+masks.owner := "***" if not input.row.public
+`
+	for _, test := range []struct {
+		name, then string // replaces now, or is added to it
+		replace    bool
+		query      string
+		want       string
+	}{
+		{"the same", now, true, `{ docs(limit: 1) { owner author { docs(limit: 1) { title } } } }`, ""},
+		{"the same with a rule more that is not met", now + "\nallow if input.resource.name != \"x\"\n", true, `{ docs(limit: 1) { id } }`, ""},
+		{"more rows", "filter if input.row.public", false, `{ docs(limit: 1) { id } }`, "row_filter default.public.docs differs"},
+		{"another table's rows, inside", "filter if { docs; input.point == \"row_filter\" }", false, `{ people(limit: 1) { id docs { id } } }`, "row_filter default.public.docs allowed"},
+		{"no rows", "package authz\nfilter if input.resource.name != \"docs\"\nmasks.owner := \"***\" if not input.row.public\n", true, `{ docs { id } }`, "row_filter default.public.docs denied"},
+		{"other values of the session", strings.Replace(now, "m.user == ", "m.user != ", 1), true, `{ docs(limit: 1) { id } }`, "row_filter default.public.docs differs"},
+		{"a table that is not asked for", "filter if input.row.public", false, `{ comments(limit: 1) { id } }`, "row_filter default.public.comments differs"},
+		{"an inserted row", strings.Replace(now, `input.point != "row_filter"`, `input.point == "update_check"`, 1), true, `mutation { insert_docs_one(object: {id: 7777, org: "x"}) { id } }`, "insert_check default.public.docs differs"},
+		{"a mask", "masks.title := null", false, `{ docs(limit: 1) { title owner } }`, "column default.public.docs.title differs"},
+		{"a mask of what is not selected", "masks.title := null", false, `{ docs(limit: 1) { id } }`, ""},
+		{"no mask", strings.Replace(now, "masks.owner", "masks.title", 1), true, `{ docs(limit: 1) { owner } }`, "column default.public.docs.owner allowed"},
+		{"a column", "allow_column if not \"price\" in input.resource.columns", false, `{ docs(limit: 1) { id price } }`, "column default.public.docs.price denied"},
+	} {
+		then := test.then
+		if !test.replace {
+			then = now + then + "\n"
+		}
+		// A test that speaks of comments has other rules for them.
+		if test.name == "a table that is not asked for" {
+			then = strings.Replace(then, "filter if not docs", "filter if { not docs; input.resource.name != \"comments\" }", 1)
+		}
+		engine, err := instance.Build(t.Context(), instance.Config{
+			Project: tenants.Project{ID: "p1", Slug: "shop"}, Document: document(t, "{}"), Catalogs: map[string]*catalog.Catalog{"default": b.catalog},
+			Settings: settings.Settings{
+				Policies: []settings.Policy{{Name: "main", Text: now}}, ShadowPolicies: []settings.Policy{{Name: "main", Text: then}}, PolicyData: []byte(tenant),
+			},
+		}, b.outside)
+		must(t, err)
+		for range 3 {
+			if _, err := ask(t, engine, acme, test.query); err != nil && test.name != "an inserted row" {
+				t.Errorf("%s: %v", test.name, err)
+			}
+		}
+		var got []string
+		for _, d := range engine.Disagreements().Items {
+			got = append(got, fmt.Sprintf("%s %s %s", d.Point, d.Resource, d.Trial))
+			if d.Count != 3 && test.name != "an inserted row" || d.Role != "user" {
+				t.Errorf("%s: %+v", test.name, d)
+			}
+		}
+		if strings.Join(got, ", ") != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
