@@ -1,7 +1,6 @@
 package router_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"tenantry/services/revision"
 	"tenantry/services/router/socket"
 	"tenantry/tenants/settings"
 )
@@ -150,12 +148,34 @@ func TestAProjectMayLetTheClientsHeadersWin(t *testing.T) {
 		clientFirst bool
 		want        string
 	}{{false, "configured"}, {true, "client"}} {
-		must(s.revisions.Apply(context.Background(), s.project.ID, revision.Change{Action: "compat.put", Settings: func(set settings.Settings) (settings.Settings, error) {
-			set.Compat.ClientHeadersFirst = c.clientFirst
-			return set, nil
-		}}))(t)
+		s.configure(func(set *settings.Settings) { set.Compat.ClientHeadersFirst = c.clientFirst })
 		if body, _ := s.take("X-Api-Key", "client"); body != `{"data":{"take":1}}` || got.Load() != c.want {
 			t.Errorf("client first %v: the handler got %v; %s", c.clientFirst, got.Load(), body)
+		}
+	}
+}
+
+func TestTheExchangeIsShownToAdminsAndInDevModeWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	s, h := startInventory(t, `, "headers": [{"name": "X-Api-Key", "value": "Bearer canary-secret"}]`)
+	s.command("create_action_permission", `{"action": "take", "role": "user"}`)
+	h.does(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = fmt.Fprintf(w, `{"trace": "stack of the handler", "got": %q}`, r.Header.Get("X-Api-Key"))
+	})
+	const ask = `mutation { take(of: {a: 1}) }`
+	for _, c := range []struct {
+		role     string
+		dev, see bool
+	}{{"user", false, false}, {"admin", false, true}, {"user", true, true}} {
+		s.configure(func(set *settings.Settings) { set.DevMode = c.dev })
+		body, _ := s.keyed("", c.role, "1", ask)
+		if strings.Contains(body, "canary-secret") {
+			t.Errorf("%s, dev mode %v: a secret is shown: %s", c.role, c.dev, body)
+		}
+		told := strings.Contains(body, `"internal":`) && strings.Contains(body, "stack of the handler") && strings.Contains(body, `"got":"***"`)
+		if told != c.see || strings.Contains(body, "stack of") != c.see {
+			t.Errorf("%s, dev mode %v: %s", c.role, c.dev, body)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type Traffic struct {
 	running  atomic.Int64
 	actions  sync.Map // name → *atomic.Int64: calls that run
 	mu       sync.Mutex
-	breakers map[string]*breaker // by origin
+	breakers map[origin]*breaker
 	circuit  func(opened bool)
 	now      func() time.Time
 }
@@ -32,7 +32,7 @@ func NewTraffic(circuit func(opened bool)) *Traffic {
 	if circuit == nil {
 		circuit = func(bool) {}
 	}
-	return &Traffic{breakers: map[string]*breaker{}, circuit: circuit, now: time.Now}
+	return &Traffic{breakers: map[origin]*breaker{}, circuit: circuit, now: time.Now}
 }
 
 // Tenant is asked whether one more call may run for the tenant on this node; a
@@ -89,10 +89,10 @@ const maxOrigins = 256
 
 // breaker is that of a handler's origin; nil when there are too many.
 func (t *Traffic) breaker(u *url.URL) *breaker {
-	origin := origin(u)
+	at := originOf(u)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b, ok := t.breakers[origin]
+	b, ok := t.breakers[at]
 	if ok {
 		return b
 	}
@@ -112,19 +112,19 @@ func (t *Traffic) breaker(u *url.URL) *breaker {
 		return nil
 	}
 	b = &breaker{}
-	t.breakers[strings.Clone(origin)] = b
+	t.breakers[origin{strings.Clone(at.scheme), strings.Clone(at.host)}] = b
 	return b
 }
 
 // origin is scheme, host and port, in one spelling.
-func origin(u *url.URL) string {
-	host := strings.ToLower(u.Host)
+type origin struct{ scheme, host string }
+
+func originOf(u *url.URL) origin {
+	port := ":80"
 	if u.Scheme == "https" {
-		host = strings.TrimSuffix(host, ":443")
-	} else {
-		host = strings.TrimSuffix(host, ":80")
+		port = ":443"
 	}
-	return u.Scheme + "://" + host
+	return origin{u.Scheme, strings.TrimSuffix(strings.ToLower(u.Host), port)}
 }
 
 // verdict is what a call tells of its handler.
