@@ -318,3 +318,17 @@ func BenchmarkMintedToken(b *testing.B) {
 		keys.Token(s, "pay", timeout)
 	}
 }
+
+func TestATokenIsClaimedWhereverItsIssuerStands(t *testing.T) {
+	t.Parallel()
+	for n := range 9 {
+		body := `{"a":"` + strings.Repeat("x", n) + `","iss":"` + delegation.Issuer("p") + `"}`
+		if !delegation.Claimed("e30." + base64.RawURLEncoding.EncodeToString([]byte(body)) + ".c2ln") {
+			t.Errorf("%s is not claimed", body)
+		}
+		other := strings.Replace(body, "tenantry", "tenantly", 1)
+		if delegation.Claimed("e30." + base64.RawURLEncoding.EncodeToString([]byte(other)) + ".c2ln") {
+			t.Errorf("%s is claimed", other)
+		}
+	}
+}
