@@ -56,16 +56,28 @@ func joinBatch(responses []graphqlhttp.Response) []byte {
 	return append(out, ']')
 }
 
+// Names of the headers that tell of the rate limit, in the form in which the
+// server keeps names; header names are the same in any case.
+var (
+	rateLimit     = []byte("Ratelimit-Limit")
+	rateRemaining = []byte("Ratelimit-Remaining")
+	rateReset     = []byte("Ratelimit-Reset")
+	retryAfter    = []byte(fiber.HeaderRetryAfter)
+)
+
 func rateHeaders(c *fiber.Ctx, d limits.Decision, refused bool) {
 	if !d.Applies {
 		return
 	}
-	seconds := strconv.Itoa(int(math.Ceil(d.Reset.Seconds())))
-	c.Set("RateLimit-Limit", strconv.Itoa(d.Limit))
-	c.Set("RateLimit-Remaining", strconv.Itoa(max(d.Remaining, 0)))
-	c.Set("RateLimit-Reset", seconds)
+	var room [20]byte
+	number := func(n int) []byte { return strconv.AppendInt(room[:0], int64(n), 10) }
+	h := &c.Response().Header
+	h.SetCanonical(rateLimit, number(d.Limit))
+	h.SetCanonical(rateRemaining, number(max(d.Remaining, 0)))
+	seconds := number(int(math.Ceil(d.Reset.Seconds())))
+	h.SetCanonical(rateReset, seconds)
 	if refused {
-		c.Set(fiber.HeaderRetryAfter, seconds)
+		h.SetCanonical(retryAfter, seconds)
 	}
 }
 

@@ -35,13 +35,13 @@ type values struct {
 // maxParameters is what Postgres's protocol can count.
 const maxParameters = 65535
 
-func (v values) bind(st dialect.Statement) (source.Bound, error) {
+func (v *values) bind(st dialect.Statement) (source.Bound, error) {
 	if len(st.Params) > maxParameters {
 		return source.Bound{}, errcode.New(errcode.ValidationFailed, "the operation has %d values; at most %d fit into one statement", len(st.Params), maxParameters).At("$")
 	}
 	out := source.Bound{SQL: st.SQL, Args: make([][]byte, len(st.Params)), Columns: st.Columns}
-	for i, p := range st.Params {
-		text, err := v.parameter(p)
+	for i := range st.Params {
+		text, err := v.parameter(&st.Params[i])
 		if err != nil {
 			return source.Bound{}, err
 		}
@@ -52,10 +52,10 @@ func (v values) bind(st dialect.Statement) (source.Bound, error) {
 	return out, nil
 }
 
-func (v values) parameter(p dialect.Param) (*string, error) {
+func (v *values) parameter(p *dialect.Param) (*string, error) {
 	switch {
 	case p.Value != nil:
-		return v.value(*p.Value)
+		return v.value(p.Value)
 	case p.Written:
 		return &v.written, nil
 	case p.Affected:
@@ -70,7 +70,7 @@ func (v values) parameter(p dialect.Param) (*string, error) {
 }
 
 // value is the text of a parameter; nil is NULL.
-func (v values) value(p filter.Param) (*string, error) {
+func (v *values) value(p *filter.Param) (*string, error) {
 	switch p.From {
 	case filter.Literal:
 		return &p.Name, nil
@@ -108,7 +108,7 @@ var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // claim is a session variable as a policy sees it. Policies compare texts: another
 // spelling of the same uuid is another text, and NUL is in none that Postgres has.
-func (v values) claim(p filter.Param) *string {
+func (v *values) claim(p *filter.Param) *string {
 	text, ok := v.session.Variables[p.Name]
 	if !ok || p.Type.Name == "uuid" && !uuidForm.MatchString(text) || strings.IndexByte(text, 0) >= 0 {
 		return nil
@@ -117,7 +117,7 @@ func (v values) claim(p filter.Param) *string {
 }
 
 // sessionObject is what a function's session argument gets.
-func (v values) sessionObject() (*string, error) {
+func (v *values) sessionObject() (*string, error) {
 	text, err := json.Marshal(v.session.Variables)
 	if err != nil {
 		return nil, fmt.Errorf("bind: encode the session: %w", err)
@@ -129,7 +129,7 @@ func (v values) sessionObject() (*string, error) {
 	return &out, nil
 }
 
-func (v values) variable(p filter.Param) (*string, error) {
+func (v *values) variable(p *filter.Param) (*string, error) {
 	value, ok := lookup(v.variables[p.Name], p.Path)
 	if !ok {
 		return nil, fmt.Errorf("bind: variable %s has no %v", p.Name, p.Path)
@@ -154,10 +154,10 @@ func (v values) variable(p filter.Param) (*string, error) {
 	return &text, nil
 }
 
-func (v values) array(p filter.Param) (*string, error) {
+func (v *values) array(p *filter.Param) (*string, error) {
 	elements := make([]*string, len(p.Items))
-	for i, item := range p.Items {
-		text, err := v.value(item)
+	for i := range p.Items {
+		text, err := v.value(&p.Items[i])
 		if err != nil {
 			return nil, err
 		}
@@ -168,10 +168,10 @@ func (v values) array(p filter.Param) (*string, error) {
 }
 
 // document is JSON text whose pieces stand between values of variables.
-func (v values) document(p filter.Param) (*string, error) {
+func (v *values) document(p *filter.Param) (*string, error) {
 	var out strings.Builder
-	for _, item := range p.Items {
-		text, err := v.value(item)
+	for i := range p.Items {
+		text, err := v.value(&p.Items[i])
 		if err != nil {
 			return nil, err
 		}
@@ -212,7 +212,7 @@ func lookup(value any, path []any) (any, bool) {
 var errRecords = errors.New("bind: rows of an insert are not objects")
 
 // records writes the rows of an insert as a JSON array for json_to_recordset.
-func (v values) records(r *plan.Records) (string, error) {
+func (v *values) records(r *plan.Records) (string, error) {
 	value, _ := lookup(v.variables[r.Variable], r.Path)
 	list, ok := value.([]any)
 	if !ok {
@@ -268,8 +268,9 @@ func (x *Executor) Bindable(ctx context.Context, p *Program, r Request) error {
 	return nil
 }
 
-func (v values) bindable(st dialect.Statement) error {
-	for _, p := range st.Params {
+func (v *values) bindable(st dialect.Statement) error {
+	for i := range st.Params {
+		p := &st.Params[i]
 		if p.Written || p.Affected || p.Key > 0 {
 			continue
 		}

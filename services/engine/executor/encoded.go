@@ -10,9 +10,9 @@ import (
 
 // encoded is a value in a cursor or the id of a node, which the client was given
 // and sends back; nil is NULL.
-func (v values) encoded(p filter.Param) (*string, error) {
+func (v *values) encoded(p *filter.Param) (*string, error) {
 	invalid := errcode.New(errcode.ValidationFailed, `the "after" or "before" cursor is invalid`).At(p.Name)
-	text, err := v.value(p.Items[0])
+	text, err := v.value(&p.Items[0])
 	if err != nil {
 		return nil, err
 	}

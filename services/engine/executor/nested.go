@@ -287,7 +287,7 @@ func (t *treeWriter) appendValue(out []byte, p *pending, j int, c plan.Column) (
 	case p.row == nil && j < len(p.keys):
 		return appendJSON(out, p.record[p.keys[j]])
 	case p.row != nil && j < len(p.row.Values):
-		text, err := t.values.value(p.row.Values[j])
+		text, err := t.values.value(&p.row.Values[j])
 		switch {
 		case err != nil:
 			return out, err

@@ -37,12 +37,13 @@ func (x *Executor) Shown(ctx context.Context, p *Program, r Request) ([]Shown, e
 
 // Condition is an expression about rows as SQL, with the values of a session.
 func (x *Executor) Condition(ctx context.Context, s session.Session, e filter.Expr) (Shown, error) {
-	return values{session: s, late: x.late(ctx, s)}.shown(dialect.Condition(e))
+	return (&values{session: s, late: x.late(ctx, s)}).shown(dialect.Condition(e))
 }
 
-func (v values) shown(st dialect.Statement) (Shown, error) {
+func (v *values) shown(st dialect.Statement) (Shown, error) {
 	out := Shown{SQL: st.SQL, Parameters: make([]*string, len(st.Params))}
-	for i, p := range st.Params {
+	for i := range st.Params {
+		p := &st.Params[i]
 		if p.Written || p.Affected || p.Key > 0 {
 			continue
 		}
@@ -62,7 +63,7 @@ func (x *Executor) Truths(ctx context.Context, name string, table catalog.Name, 
 	if err != nil {
 		return nil, false, err
 	}
-	bound, err := values{session: s, late: x.late(ctx, s)}.bind(dialect.Truths(table, key, of))
+	bound, err := (&values{session: s, late: x.late(ctx, s)}).bind(dialect.Truths(table, key, of))
 	if err != nil {
 		return nil, false, err
 	}
