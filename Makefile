@@ -32,7 +32,7 @@ test: ## vet, and test everything against a real Postgres; TEST=./policy/... for
 
 .PHONY: verify
 verify: export TENANTRY_TEST_CASES ?= 10000
-verify: test lint prometheus-check compose-check $(if $(shell command -v npm),graphql-audit) ## everything that can be checked on one machine
+verify: test lint prometheus-check compose-check $(if $(shell command -v npm),graphql-audit examples) ## everything that can be checked on one machine
 
 .PHONY: lint
 lint: ## golangci-lint and the formatting
@@ -63,6 +63,10 @@ compose-check: ## let docker-compose read docker-compose.yml
 .PHONY: graphql-audit
 graphql-audit: build ## let GraphQL's own tools look at a running server; needs Node and npm's registry
 	ops/checks/graphql-audit
+
+.PHONY: examples
+examples: ## run the example handlers with their frameworks; needs Node, npm's registry, and Flask and FastAPI
+	go test -tags examples -count=1 -timeout 15m -run '^TestExamples' ./services/e2e
 
 .PHONY: conformance
 conformance: build ## run a conformance kit against a fresh project: KIT=folder [ARGS=…]

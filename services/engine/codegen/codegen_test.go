@@ -103,6 +103,29 @@ func TestEveryFrameworkGetsItsFiles(t *testing.T) {
 	}
 }
 
+// The examples hold what is generated for their contract, beside what was filled
+// in.
+func TestExamplesHaveWhatIsGenerated(t *testing.T) {
+	t.Parallel()
+	examples := filepath.Join("..", "..", "..", "ops", "examples")
+	text, err := os.ReadFile(filepath.Join(examples, "recommend.graphql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := document(t, string(text), "recommend")
+	for _, framework := range codegen.Names() {
+		files := slices.DeleteFunc(generate(t, doc, "recommend", framework), func(f codegen.File) bool { return f.Scaffold })
+		if *update {
+			write(t, filepath.Join(examples, framework), files)
+		}
+		for _, f := range files {
+			if found, err := os.ReadFile(filepath.Join(examples, framework, filepath.FromSlash(f.Name))); err != nil || string(found) != f.Content {
+				t.Errorf("%s: %s is not what is generated now (-update writes it anew): %v", framework, f.Name, err)
+			}
+		}
+	}
+}
+
 func count(t *testing.T, dir string) (files int) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
@@ -117,26 +140,16 @@ func count(t *testing.T, dir string) (files int) {
 	return files
 }
 
-// hostile has names that mean something in some language, texts that try to leave
-// their comment, and types that no finite value has.
-const hostile = `type Query {
-  "first\nsecond */ \u202e third \u2028 fourth \"\"\" '''"
-  return(class: String!, from: [string!]!, import: Any, type: Call, len: [[dict]]): Output
-}
-scalar Any
-scalar dict
-enum string { None new_order NEW_ORDER func interface }
-input Call { nil: Int, err: error!, a_b: Int, aB: Int, A_b: Int }
-input error { def: String, lambda: Call }
-type Output { Error: Error!, context: Arguments!, id: ID!, ID: Int, number: number! }
-type Error { json: Error, http: [Error!]!, log: bool }
-type Arguments { "*/ alert(1)" self: Output! }
-type number { x: Int! }`
-
+// hostile.graphql has names that mean something in some language, texts that try
+// to leave their comment, and types that no finite value has.
 func TestHostileNamesAndTextsBecomeCodeThatCompiles(t *testing.T) {
 	t.Parallel()
+	hostile, err := os.ReadFile("testdata/hostile.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for action, text := range map[string]string{
-		"return": hostile,
+		"return": string(hostile),
 		"main":   `type Query { main(_: Int, _1: Int!): Int }`,
 		"log":    `type Mutation { log: [String] }`,
 		"_":      `type Query { _: [[uuid!]!]! }`,

@@ -154,7 +154,7 @@ func TestEveryMistakeIsToldAtOnceByTheNameThatWasUsed(t *testing.T) {
 		[]string{"--config=" + path, "--listen=nonsense", "--egress-allow=10.0.0.0/8,here,there", "--demo=maybe"},
 		"TENANTRY_LOGLEVEL=debug", "TENANTRY_DATABASE_URL=mysql://root:canary@db/x", "TENANTRY_DRAIN_TIMEOUT=-1s",
 		"TENANTRY_PLANS=free requests=10, free requests=2, pro, big speed=3, small sockets=0", "TENANTRY_REDIS_URL=http://:canary@redis", "TENANTRY_MANAGED_EXTENSIONS=a;b", "TENANTRY_OPERATOR_KEY=two words canary",
-		"TENANTRY_TEST_ANYTHING=1", "TENANTRY_SERVICE_HOST=10.0.0.1", "TENANTRY_PORT_8080_TCP=tcp://10.0.0.1:8080"))
+		"TENANTRY_TEST_ANYTHING=1", "TENANTRY_KEY=tk_1", "TENANTRY_SIGNING_SECRET=whsec_x", "TENANTRY_SERVICE_HOST=10.0.0.1", "TENANTRY_PORT_8080_TCP=tcp://10.0.0.1:8080"))
 	var mistakes config.Mistakes
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("got %v", err)

@@ -157,10 +157,17 @@ func (g given) name(s setting) string {
 	return fmt.Sprintf("--%s (%s)", s.name, s.env())
 }
 
+// notOurs are variables with our prefix that commands talking to a server and
+// handlers of actions read; who works with those has them around.
+var notOurs = map[string]string{
+	"TENANTRY_URL": "", "TENANTRY_PROJECT": "", "TENANTRY_KEY": "", "TENANTRY_SIGNING_SECRET": "", "TENANTRY_GRAPHQL_URL": "",
+}
+
 // readEnvironment takes the variables with our prefix. An empty one counts as
 // not given, so that a compose file can pass on what may be unset.
 func readEnvironment(environ []string) (*koanf.Koanf, Mistakes) {
-	names := map[string]string{fileEnv: fileFlag}
+	names := maps.Clone(notOurs)
+	names[fileEnv] = fileFlag
 	for _, s := range settings {
 		names[s.env()] = s.name
 	}
@@ -170,7 +177,7 @@ func readEnvironment(environ []string) (*koanf.Koanf, Mistakes) {
 		TransformFunc: func(name, value string) (string, any) {
 			key, known := names[name]
 			switch {
-			case known && value != "":
+			case known && key != "" && value != "":
 				return key, value
 			case !known && !strings.HasPrefix(name, testPrefix) && !serviceLink.MatchString(name):
 				unknown = append(unknown, name+": there is no such setting")
