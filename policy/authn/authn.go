@@ -82,6 +82,8 @@ type Config struct {
 	Revoked      []settings.Revocation
 	// Delegation verifies the tokens of handlers that call back; nil refuses them.
 	Delegation *delegation.Keys
+	// Loopback says whose address one of this machine is, for Failures.
+	Loopback Loopback
 	// Failures slows down who guesses; nil makes one for this Authenticator alone.
 	Failures *Failures
 	// Failed hears of each refusal by one of the Failed… words; nil does not.
@@ -244,7 +246,7 @@ func (a *Authenticator) admin(c Call, secret string) (session.Session, error) {
 			id, ok = s.ID, true
 		}
 	}
-	if wait := a.cfg.Failures.admit(c.IP, id, a.now()); wait > 0 {
+	if wait := a.admit(c, id); wait > 0 {
 		a.cfg.Failed(FailedWaiting)
 		return session.Session{}, errWait(wait)
 	}
@@ -261,6 +263,15 @@ func (a *Authenticator) admin(c Call, secret string) (session.Session, error) {
 	variables[session.RoleVariable] = role
 	backendOnly := strings.EqualFold(variables[backendOnlyHeader], "true")
 	return session.Session{Role: role, Variables: variables, Auth: session.AuthAdminSecret, Actor: id, BackendOnly: backendOnly}, nil
+}
+
+// admit is how long an attempt has to wait; id is the credential that was found.
+func (a *Authenticator) admit(c Call, id string) time.Duration {
+	from, ok := a.origin(c)
+	if !ok {
+		return 0
+	}
+	return a.cfg.Failures.admit(from, id, a.now())
 }
 
 // projectKey decides the role by the key's scopes: graphql:role=… for queries,
@@ -319,7 +330,7 @@ func (a *Authenticator) tenantKey(c Call, token string) (session.Session, error)
 // key is none.
 func (a *Authenticator) find(c Call, keys []Key, token string) (Key, error) {
 	k, ok := a.key(keys, token)
-	if wait := a.cfg.Failures.admit(c.IP, k.ID, a.now()); wait > 0 {
+	if wait := a.admit(c, k.ID); wait > 0 {
 		a.cfg.Failed(FailedWaiting)
 		return Key{}, errWait(wait)
 	}

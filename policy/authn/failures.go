@@ -55,16 +55,44 @@ func NewFailures() *Failures {
 	}
 }
 
-// origin is the address that failures count for; false where it is not known. A
-// loopback address is that of a proxy on this machine which nobody named as one:
-// it stands for all clients, and the wrong ones must not keep the others out.
-func origin(ip string) (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(ip)
+// Loopback says whose address one of this machine is.
+type Loopback int
+
+// A proxy on this machine that nobody named stands for all of its clients: the
+// wrong ones must not keep the others out.
+const (
+	// LoopbackUnnamed may be such a proxy always.
+	LoopbackUnnamed Loopback = iota
+	// LoopbackDirect is a client, unless the request says that a proxy passed it on.
+	LoopbackDirect
+	// LoopbackClient is a client: the proxies are named.
+	LoopbackClient
+)
+
+// passedOn are headers with which proxies tell for whom they ask.
+var passedOn = [...]string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"}
+
+func (l Loopback) client(h Headers) bool {
+	if l != LoopbackDirect {
+		return l == LoopbackClient
+	}
+	for _, name := range passedOn {
+		if _, present := h.Lookup(name); present {
+			return false
+		}
+	}
+	return true
+}
+
+// origin is the address that failures count for; false where it is not known, or
+// stands for others.
+func (a *Authenticator) origin(c Call) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(c.IP)
 	if err != nil {
 		return addr, false
 	}
 	addr = addr.Unmap().WithZone("")
-	if addr.IsLoopback() {
+	if addr.IsLoopback() && !a.cfg.Loopback.client(c.Headers) {
 		return addr, false
 	}
 	if addr.Is6() {
@@ -74,14 +102,10 @@ func origin(ip string) (netip.Addr, bool) {
 	return addr, true
 }
 
-// admit judges an attempt: id is the credential that was found, "" for a wrong
-// one. wait is how long the address has to wait, 0 for an attempt that counts. A
+// admit judges an attempt from an address: id is the credential that was found, ""
+// for a wrong one. wait is how long the address has to wait, 0 for an attempt that counts. A
 // right credential that has to wait looks like a wrong one.
-func (f *Failures) admit(ip, id string, now time.Time) (wait time.Duration) {
-	from, ok := origin(ip)
-	if !ok {
-		return 0
-	}
+func (f *Failures) admit(from netip.Addr, id string, now time.Time) (wait time.Duration) {
 	if wait = f.wait(from, now); wait > 0 && !(id != "" && f.isKnown(knownCredential{from, id})) {
 		return wait
 	}

@@ -116,6 +116,39 @@ func TestOneNetworkOfIPv6IsOneAddress(t *testing.T) {
 	g.want("wrong", "not an address", "guess")
 }
 
+func TestALoopbackAddressIsSlowedWhereItIsAClients(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		loopback authn.Loopback
+		ip       string
+		header   string
+		slowed   bool
+	}{
+		"nobody named a proxy, in dev":    {authn.LoopbackUnnamed, "127.0.0.1", "", false},
+		"a client of its own":             {authn.LoopbackDirect, "127.0.0.1", "", true},
+		"a proxy that nobody named":       {authn.LoopbackDirect, "127.0.0.1", "x-forwarded-for", false},
+		"another one":                     {authn.LoopbackDirect, "::1", "forwarded", false},
+		"the proxies are named":           {authn.LoopbackClient, "::1", "x-forwarded-for", true},
+		"an address that is not loopback": {authn.LoopbackUnnamed, "192.0.2.1", "x-forwarded-for", true},
+	} {
+		c := &clock{at: time.Now()}
+		cfg := keyed()
+		cfg.Now, cfg.Loopback, cfg.Failures = c.now, test.loopback, authn.NewFailures()
+		a, slowed := authenticator(t, cfg), false
+		for range 12 {
+			h := headers{"x-hasura-admin-secret": "guess"}
+			if test.header != "" {
+				h[test.header] = "203.0.113.7"
+			}
+			_, err := a.Authenticate(t.Context(), h, test.ip, authn.GraphQL)
+			slowed = slowed || errcode.From(err).Code == errcode.RateLimitExceeded
+		}
+		if slowed != test.slowed {
+			t.Errorf("%s: slowed %v", name, slowed)
+		}
+	}
+}
+
 func TestMemoryOfFailuresIsBounded(t *testing.T) {
 	g := newGuesser(t)
 	size := func() uint64 {

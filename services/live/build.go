@@ -277,7 +277,7 @@ func options(s metadata.Source) source.Options {
 func (r *Registry) authnConfig(state store.ProjectState, keys *delegation.Keys) authn.Config {
 	c := authn.Config{
 		Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth, Revoked: state.Settings.Revoked, Delegation: keys,
-		Failures: r.failuresOf(state.Project.ID), Failed: r.deps.Metrics.ForProject(state.Project.Slug).RecordAuthFailure, Used: r.used,
+		Loopback: r.deps.Loopback, Failures: r.failuresOf(state.Project.ID), Failed: r.deps.Metrics.ForProject(state.Project.Slug).RecordAuthFailure, Used: r.used,
 	}
 	for _, s := range state.AdminSecrets {
 		c.AdminSecrets = append(c.AdminSecrets, authn.Secret{ID: s.ID, Hash: s.Hash})

@@ -44,6 +44,8 @@ type Deps struct {
 	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
 	// the project says nothing else.
 	AuditSample float64
+	// Loopback says whose address one of this machine is, where guessing is slowed.
+	Loopback authn.Loopback
 	// SharedLimits is where nodes count rate limits together; nil: each alone.
 	SharedLimits *limits.Shared
 	// Outdated hears of a project whose databases are not as their catalogs say,

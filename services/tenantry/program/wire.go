@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/recover"
 
+	"tenantry/policy/authn"
 	"tenantry/policy/authz"
 	"tenantry/policy/limits"
 	"tenantry/services/control"
@@ -53,6 +54,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	registry := live.New(live.Deps{
 		Store: p.Store, Pools: pools, Client: p.Guard.HTTP(callTimeout), Metrics: p.Metrics, Recorder: p.Recorder, Logger: p.Logger, Version: p.Version,
 		AuditSample:  auditSample(p.Config.Command),
+		Loopback:     loopback(p.Config),
 		SharedLimits: shared,
 		Outdated:     follower.Notice,
 		Plans:        p.Config.Plans,
@@ -97,6 +99,18 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		registry.Close()
 		return shared.Close()
 	}}, nil
+}
+
+// loopback says whose addresses those of this machine are: a client's where the
+// proxies are named; in dev it may be anybody's.
+func loopback(c config.Config) authn.Loopback {
+	switch {
+	case len(c.TrustedProxies) > 0:
+		return authn.LoopbackClient
+	case c.Command == config.Dev:
+		return authn.LoopbackUnnamed
+	}
+	return authn.LoopbackDirect
 }
 
 // openSharedLimits opens the store in which nodes count together; nil when none
