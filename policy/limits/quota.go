@@ -149,6 +149,9 @@ func (q *Quota) take(ctx context.Context, now time.Time, c *counter, what string
 	if v, ok := q.shared.take(ctx, q.tenant, []byte(what), b); ok {
 		return v
 	}
+	if q.shared != nil {
+		b = q.shared.nodes.share(b)
+	}
 	q.usage.mu.Lock()
 	defer q.usage.mu.Unlock()
 	return c.take(now, b)

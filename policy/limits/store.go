@@ -45,6 +45,7 @@ type Shared struct {
 	retryAt    atomic.Int64 // unix nanoseconds; 0 while the store answers
 	complained atomic.Int64 // unix nanoseconds
 	fallbacks  atomic.Uint64
+	nodes      nodes
 }
 
 // SharedStats are the numbers of a Shared.
@@ -52,6 +53,8 @@ type SharedStats struct {
 	// Fallbacks are the requests that this node counted alone.
 	Fallbacks uint64
 	Up        bool // the store answered when it was asked last
+	// Nodes are those that share the store, as far as it was heard; 0 until then.
+	Nodes int
 }
 
 // OpenShared makes a Shared of the URL of a server: redis:// or rediss://,
@@ -65,7 +68,9 @@ func OpenShared(address vault.Secret, logger *slog.Logger) (*Shared, error) {
 	// The library writes to the standard error by itself; what it has to say comes
 	// as errors too.
 	logging.Disable()
-	return &Shared{client: redis.NewClient(options), logger: logger}, nil
+	s := &Shared{client: redis.NewClient(options), logger: logger}
+	s.nodes.watch(s.client)
+	return s, nil
 }
 
 // CheckAddress reports what is wrong with the URL of a store; the error completes
@@ -96,6 +101,8 @@ func (s *Shared) Close() error {
 	if s == nil {
 		return nil
 	}
+	s.nodes.stop()
+	<-s.nodes.done
 	return s.client.Close()
 }
 
@@ -104,7 +111,7 @@ func (s *Shared) Stats() SharedStats {
 	if s == nil {
 		return SharedStats{}
 	}
-	return SharedStats{Fallbacks: s.fallbacks.Load(), Up: s.retryAt.Load() == 0}
+	return SharedStats{Fallbacks: s.fallbacks.Load(), Up: s.retryAt.Load() == 0, Nodes: int(s.nodes.known.Load())}
 }
 
 // take counts one request of a key within a name of its own; false says that

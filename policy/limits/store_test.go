@@ -290,3 +290,46 @@ func clocked(t *testing.T, server *redistest.Server, now *time.Time) *limits.Sha
 	s.SetClock(func() time.Time { return *now })
 	return s
 }
+
+func TestWhatThePlatformGrantsFailsClosedWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, other := shared(t, server, nil), shared(t, server, nil)
+	for deadline := time.Now().Add(20 * time.Second); one.Stats().Nodes != 2 || other.Stats().Nodes != 2; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d and %d nodes", one.Stats().Nodes, other.Stats().Nodes)
+		}
+	}
+	server.Kill()
+	late := shared(t, server, nil) // has never reached the store
+	plan := limits.Plan{Requests: 100}
+	granted := func(s *limits.Shared) (n int) {
+		q := limits.NewQuota(plan, &limits.Usage{}, s, "t")
+		for range 150 {
+			if _, err := q.Enter(t.Context(), start); err == nil {
+				n++
+				q.Leave()
+			}
+		}
+		return n
+	}
+	if a, b := granted(one), granted(other); a != 50 || b != 50 {
+		t.Errorf("two nodes granted %d and %d of 100", a, b)
+	}
+	if n := granted(late); n != 1 {
+		t.Errorf("a node that knows of no others granted %d", n)
+	}
+	if n := granted(nil); n != 100 {
+		t.Errorf("a node without a store granted %d of 100", n)
+	}
+	// A tenant's own limits are kept by each node as if it were alone.
+	passed, l := 0, limits.NewSharedLimiter(one, "p")
+	for range 50 {
+		if allowed(t, l, start, rate(20), as("user")) {
+			passed++
+		}
+	}
+	if passed != 20 {
+		t.Errorf("%d of 20 requests passed", passed)
+	}
+}
