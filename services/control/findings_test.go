@@ -1,0 +1,79 @@
+package control_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestEachRuleOfRiskyPermissionsFindsWhatIsRiskyAndNothingElse(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	tenantSQL(t, s, project, `CREATE TABLE note (id int PRIMARY KEY, body text, user_id int, api_token text)`)
+	s.want(200, owner, "POST", project+"/tables:track", `{"tables":[{"schema":"public","name":"note"}]}`)
+	s.want(200, owner, "PUT", project+"/auth", `{"unauthorized_role":"guest"}`)
+	found := func(rule, object string) bool {
+		t.Helper()
+		items, _ := s.want(200, owner, "GET", project+"/access/findings", "").at(t, "findings").([]any)
+		for _, item := range items {
+			if one := item.(map[string]any); one["rule"] == rule && one["object"] == object {
+				return true
+			}
+		}
+		return false
+	}
+	const mine = `{"user_id":{"_eq":"X-Hasura-User-Id"}}`
+	selects := func(role, columns, rest string) string {
+		return fmt.Sprintf(`{"select_permissions":[{"role":%q,"permission":{"columns":%s,%s}}]}`, role, columns, rest)
+	}
+	inserts := func(role, columns, rest string) string {
+		return fmt.Sprintf(`{"insert_permissions":[{"role":%q,"permission":{"columns":%s,%s}}]}`, role, columns, rest)
+	}
+	updates := func(columns, filter, check string) string {
+		return fmt.Sprintf(`{"update_permissions":[{"role":"user","permission":{"columns":%s,"filter":%s,"check":%s}}]}`, columns, filter, check)
+	}
+	both := func(user, critic string) string {
+		return fmt.Sprintf(`{"select_permissions":[{"role":"user","permission":{"columns":["id"],"filter":%s}},{"role":"critic","permission":{"columns":["id"],"filter":%s}}]}`, user, critic)
+	}
+	for _, test := range []struct {
+		rule string
+		bad  []string
+		good []string
+	}{
+		{"select-all-owners", []string{selects("user", `["id","user_id"]`, `"filter":{}`), selects("user", `"*"`, `"filter":{}`)},
+			[]string{selects("user", `["id","user_id"]`, `"filter":`+mine), selects("user", `["id","body"]`, `"filter":{}`)}},
+		{"secret-column", []string{selects("user", `["id","api_token"]`, `"filter":`+mine)}, []string{selects("user", `["id","body"]`, `"filter":`+mine)}},
+		{"aggregate-without-limit", []string{selects("user", `["id"]`, `"filter":{},"allow_aggregations":true`)},
+			[]string{selects("user", `["id"]`, `"filter":{},"allow_aggregations":true,"limit":10`), selects("user", `["id"]`, `"filter":`+mine+`,"allow_aggregations":true`), selects("user", `["id"]`, `"filter":{}`)}},
+		{"update-all-rows", []string{updates(`["body"]`, `{}`, `{}`)}, []string{updates(`["body"]`, mine, `{}`)}},
+		{"delete-all-rows", []string{`{"delete_permissions":[{"role":"user","permission":{"filter":{}}}]}`}, []string{`{"delete_permissions":[{"role":"user","permission":{"filter":` + mine + `}}]}`}},
+		{"owner-column-unchecked", []string{inserts("user", `["id","user_id"]`, `"check":{}`), updates(`["user_id"]`, mine, `{}`)},
+			[]string{inserts("user", `["id","user_id"]`, `"check":`+mine), inserts("user", `["id"]`, `"check":{},"set":{"user_id":"X-Hasura-User-Id"}`), updates(`["user_id"]`, mine, mine)}},
+		{"public-mutation", []string{inserts("guest", `["id"]`, `"check":{}`), `{"delete_permissions":[{"role":"guest","permission":{"filter":` + mine + `}}]}`},
+			[]string{inserts("user", `["id"]`, `"check":{}`), selects("guest", `["id"]`, `"filter":{}`)}},
+		{"inherited-role-widens", []string{both(`{}`, mine), both(mine, `{}`)}, []string{both(mine, mine), both(`{}`, `{}`)}},
+	} {
+		for i, table := range append(append([]string{}, test.bad...), test.good...) {
+			s.want(200, owner, "PUT", project+"/tables/public.note", table)
+			if got, want := found(test.rule, "default.public.note"), i < len(test.bad); got != want {
+				t.Errorf("%s: found %v, expected %v of %s", test.rule, got, want, table)
+			}
+		}
+	}
+	action := func(method, path, kind, role string) {
+		t.Helper()
+		status := 200
+		if method == "POST" {
+			status = 201
+		}
+		s.want(status, owner, method, project+path, fmt.Sprintf(`{"name":"poke","handler":"http://127.0.0.1:1/","permissions":[%q],"definition":"type %s { poke: Poked } type Poked { id: Int }"}`, role, kind))
+	}
+	action("POST", "/actions", "Mutation", "guest")
+	if !found("public-mutation", "poke") {
+		t.Error("an action for everybody that changes something is not found")
+	}
+	for kind, role := range map[string]string{"Mutation": "user", "Query": "guest"} {
+		if action("PUT", "/actions/poke", kind, role); found("public-mutation", "poke") {
+			t.Errorf("a %s of the role %s is found", kind, role)
+		}
+	}
+}
