@@ -9,8 +9,8 @@ import (
 
 func TestCompatSwitchesAreReadStrictly(t *testing.T) {
 	t.Parallel()
-	got, err := settings.DecodeCompat([]byte(`{"stringify_numeric_types": true, "v1_boolean_null_collapse": null, "infer_function_permissions": true, "ignore_naming_conventions": true, "apollo_federation": true}`))
-	if want := (settings.Compat{StringifyNumericTypes: true, InferFunctionPermissions: true, IgnoreNamingConventions: true, ApolloFederation: true}); err != nil || got != want {
+	got, err := settings.DecodeCompat([]byte(`{"stringify_numeric_types": true, "v1_boolean_null_collapse": null, "infer_function_permissions": true, "ignore_naming_conventions": true, "apollo_federation": true, "client_headers_first": true}`))
+	if want := (settings.Compat{StringifyNumericTypes: true, InferFunctionPermissions: true, IgnoreNamingConventions: true, ApolloFederation: true, ClientHeadersFirst: true}); err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	_, err = settings.DecodeCompat([]byte(`{"stringify_numeric_types": "yes", "stringify": true}`))
