@@ -195,7 +195,10 @@ func (b ExplainBody) values() (map[string]any, error) {
 
 type explainInput struct {
 	ProjectPath
-	Body ExplainBody
+	Body struct {
+		ExplainBody
+		Row *accessview.RowKey `json:"row,omitempty" doc:"A row to tell of which rules the session passes with it; asks for the right to change metadata, because the answer tells of the row."`
+	}
 }
 
 type explanationOutput struct{ Body accessview.Explanation }
@@ -213,8 +216,16 @@ func (s *service) accessExplain(ctx context.Context, c *call, in *explainInput) 
 	if err != nil {
 		return nil, err
 	}
-	request := graphqlhttp.Request{Query: in.Body.Query, OperationName: in.Body.OperationName, Variables: variables}
-	return &explanationOutput{p.Explain(ctx, of, request)}, nil
+	out := &explanationOutput{p.Explain(ctx, of, graphqlhttp.Request{Query: in.Body.Query, OperationName: in.Body.OperationName, Variables: variables})}
+	if in.Body.Row == nil {
+		return out, nil
+	}
+	if may, err := s.may(ctx, c, authz.ClassWrite); err != nil || !may {
+		return nil, cmp.Or(err, error(errForbidden))
+	}
+	row, err := p.Row(ctx, of, *in.Body.Row)
+	out.Body.Row = &row
+	return out, err
 }
 
 type diffInput struct {

@@ -204,3 +204,59 @@ func TestRiskyPermissionsAreFound(t *testing.T) {
 		t.Errorf("what is narrow is found as well: %s", a.text)
 	}
 }
+
+func TestTheRulesThatOneRowPassesAreTold(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	tenantSQL(t, s, project, `INSERT INTO product (name) VALUES ('Tea'), ('Mate'); INSERT INTO review (product_id, stars) VALUES (1, 5)`)
+	s.want(200, owner, "PUT", project+"/policies/main", `{"text":"package authz\n\nfilter if {\n\tinput.row.id < 2\n\tinput.row.name != input.session.variables[\"x-hasura-not\"]\n}\n\nfilter if input.resource.name != \"product\"\n"}`)
+	ask := func(session, table, key string) answer {
+		return s.call(owner, "POST", project+"/access:explain", fmt.Sprintf(`{%s,"query":"{ __typename }","row":{"table":%q,"primary_key":%s}}`, session, table, key))
+	}
+	const user = `"role":"user","session_variables":{"x-hasura-product":"1","x-hasura-not":"Tea"}`
+	for _, test := range []struct{ name, session, table, key, reached, rules string }{
+		{"what the policy refuses", user, "public.product", `{"id":1}`, "[]", "select permission matched, select policy not matched (matched, not matched)"},
+		{"what both refuse", user, "public.product", `{"id":2}`, "[]", "select permission not matched, select policy not matched (not matched, matched)"},
+		{"what both let through", `"role":"user","session_variables":{"x-hasura-product":"1","x-hasura-not":"Mate"}`, "default.public.product", `{"id":"1"}`, "[select]",
+			"select permission matched, select policy matched (matched, matched)"},
+		{"by an inherited role", `"role":"chief"`, "public.review", `{"id":1}`, "[select]", "select permission matched, select policy matched"},
+		{"a row that there is not", user, "public.product", `{"id":9}`, "[]", ""},
+		{"a table that the role lacks", user, "public.review", `{"id":1}`, "[]", ""},
+		{"an admin", `"role":"admin"`, "public.review", `{"id":1}`, "[select update delete]", ""},
+		{"a variable that the session lacks", `"role":"user"`, "public.product", `{"id":1}`, "[]", ""},
+	} {
+		a := ask(test.session, test.table, test.key)
+		if a.status != 200 {
+			t.Errorf("%s: %d %s", test.name, a.status, a.text)
+			continue
+		}
+		var rules []string
+		for _, one := range a.at(t, "row.rules").([]any) {
+			rule := one.(map[string]any)
+			text := fmt.Sprintf("%v %v %v", rule["kind"], rule["rule"], rule["result"])
+			var parts []string
+			list, _ := rule["parts"].([]any)
+			for _, part := range list {
+				parts = append(parts, fmt.Sprint(part.(map[string]any)["result"]))
+			}
+			if parts != nil {
+				text += " (" + strings.Join(parts, ", ") + ")"
+			}
+			rules = append(rules, text)
+		}
+		if got := fmt.Sprint(a.at(t, "row.reached")); got != test.reached || strings.Join(rules, ", ") != test.rules {
+			t.Errorf("%s: reached %s, %s\n%s", test.name, got, rules, a.text)
+		}
+		if lacks := strings.Contains(test.name, "lacks") && test.table == "public.product"; lacks != (a.at(t, "row.error") != nil) {
+			t.Errorf("%s: %s", test.name, a.text)
+		}
+	}
+	for _, wrong := range [][2]string{{"public.none", `{"id":1}`}, {"public.product", `{}`}, {"public.product", `{"id":"x"}`}, {"public.product", `{"id":1,"name":"Tea"}`}} {
+		if a := ask(user, wrong[0], wrong[1]); a.status != 422 {
+			t.Errorf("%s: %d %s", wrong, a.status, a.text)
+		}
+	}
+	viewer := s.key("access", owner, "viewer")
+	s.want(403, viewer, "POST", project+"/access:explain", `{"role":"user","query":"{ __typename }","row":{"table":"public.product","primary_key":{"id":1}}}`)
+	s.want(200, viewer, "POST", project+"/access:explain", `{"role":"user","query":"{ __typename }"}`)
+}

@@ -22,10 +22,11 @@ type Explanation struct {
 	Refusals []Refusal `json:"refusals" nullable:"false" doc:"What of the operation is refused, and by which rule."`
 	// Rules are those that count for the operation, those that let it pass among
 	// them.
-	Rules      []Rule   `json:"rules" nullable:"false" doc:"The rules that were looked at, with their results."`
-	Missing    []string `json:"missing,omitempty" doc:"Session variables that the rules need and the session does not have."`
-	Points     []string `json:"policy_points" nullable:"false" doc:"Points at which the project's Rego is asked."`
-	Statements []string `json:"sql,omitempty" doc:"The statements that the databases would be sent; values are parameters."`
+	Rules      []Rule     `json:"rules" nullable:"false" doc:"The rules that were looked at, with their results."`
+	Missing    []string   `json:"missing,omitempty" doc:"Session variables that the rules need and the session does not have."`
+	Points     []string   `json:"policy_points" nullable:"false" doc:"Points at which the project's Rego is asked."`
+	Row        *RowAnswer `json:"row,omitempty" doc:"Which rules let the session reach the row that was asked about."`
+	Statements []string   `json:"sql,omitempty" doc:"The statements that the databases would be sent; values are parameters."`
 }
 
 // Refusal is a part of an operation that the role may not use.

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
@@ -63,7 +64,42 @@ func (i *Instance) Decide(ctx context.Context, s session.Session, j Judgement) [
 // PolicyRows is what the project's policy says of a table's rows at a point, for
 // operations of a type; true where it has no such rule.
 func (i *Instance) PolicyRows(ctx context.Context, role, operation string, point authz.Point, t *model.Table) (filter.Expr, error) {
-	return i.policy.RowsAt(ctx, role, point, i.rows(operation), t)
+	key := policyRows{role, operation, point, t}
+	i.mu.Lock()
+	found, ok := i.told[key]
+	i.mu.Unlock()
+	if ok {
+		return found, nil
+	}
+	e, err := i.policy.RowsAt(ctx, role, point, i.rows(operation), t)
+	if err != nil {
+		return e, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.told) < maxSchemas {
+		i.told[key] = e
+	}
+	return e, nil
+}
+
+// policyRows finds what the policy alone says of rows: kept because its late-bound
+// values are.
+type policyRows struct {
+	role, operation string
+	point           authz.Point
+	table           *model.Table
+}
+
+// rowTime bounds looking at one row.
+const rowTime = 5 * time.Second
+
+// Truths tells which conditions are true of the row of a table that key finds; false
+// when it finds none.
+func (i *Instance) Truths(ctx context.Context, s session.Session, t *model.Table, key filter.Expr, of []filter.Expr) ([]bool, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, rowTime)
+	defer cancel()
+	return i.executor.Truths(ctx, t.Source, t.Name, key, of, s)
 }
 
 // Condition is an expression about rows as SQL, with the values of a session.

@@ -23,6 +23,7 @@ import (
 	"tenantry/policy/allowlist"
 	"tenantry/policy/authz"
 	"tenantry/policy/delegation"
+	"tenantry/policy/filter"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/action"
 	"tenantry/services/engine/executor"
@@ -112,6 +113,8 @@ type Instance struct {
 	roles map[narrowKey]*access.Role
 	// trialRoles are those as the policy on trial would narrow them.
 	trialRoles map[narrowKey]*access.Role
+	// told are the policy's own filters, for those who ask.
+	told map[policyRows]filter.Expr
 }
 
 type schemaKey struct {
@@ -163,7 +166,7 @@ func Modules(policies []settings.Policy) []authz.Module {
 // serve: its policy doesn't compile, or a setting can't be read. Inconsistent
 // metadata is no error: the rest serves.
 func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
-	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}, trialRoles: map[narrowKey]*access.Role{}}
+	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}, trialRoles: map[narrowKey]*access.Role{}, told: map[policyRows]filter.Expr{}}
 	if i.outside.Trial == nil {
 		i.outside.Trial = &Trial{}
 	}

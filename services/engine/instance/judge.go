@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"slices"
+	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
@@ -201,7 +202,7 @@ func (i *Instance) callsVolatile(p *plan.Plan) bool {
 
 // try runs an operation that was judged and is harmless.
 func (i *Instance) try(ctx context.Context, s session.Session, r Request, j Judgement) ([]byte, error) {
-	result, err := i.run(ctx, s, j.program.Program, executor.Request{Session: s, Variables: j.vars, Query: r.Query}, &Trail{Role: s.Role})
+	result, err := i.run(ctx, s, j.program.Program, executor.Request{Session: s, Variables: j.vars, Query: r.Query}, &Trail{Role: s.Role, started: time.Now()})
 	return result.Body, err
 }
 
