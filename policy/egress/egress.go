@@ -91,12 +91,19 @@ func New(opts Options) *Guard {
 		g.sockets = append(g.sockets, filepath.Clean(folder))
 	}
 	g.dialer = &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.control}
-	g.transport = &http.Transport{
+	g.transport = g.newTransport(&tls.Config{})
+	return g
+}
+
+// newTransport makes connections with TLS as config says; it takes the config.
+func (g *Guard) newTransport(config *tls.Config) *http.Transport {
+	config.MinVersion = tls.VersionTLS12
+	return &http.Transport{
 		// A proxy taken from the environment would be the address that is
 		// checked, instead of the tenant's.
 		Proxy:               nil,
 		DialContext:         g.DialContext,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:     config,
 		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConns:        1024,
@@ -106,16 +113,25 @@ func New(opts Options) *Guard {
 		IdleConnTimeout:        4 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
-	return g
 }
 
 // HTTP returns a client whose every connection passes the guard. It uses no
 // proxy and does not follow redirects: the caller sees the 3xx answer itself.
 // The timeout covers a whole exchange, reading the body included; 0 leaves the
-// bound to the request's context. All clients of a guard share connections.
-func (g *Guard) HTTP(timeout time.Duration) *http.Client {
+// bound to the request's context. All clients that it returns share connections.
+func (g *Guard) HTTP(timeout time.Duration) *http.Client { return client(g.transport, timeout) }
+
+// HTTPWith is HTTP with authorities and certificates of a tenant's own: its
+// connections are its own as well, so that no other tenant's request goes over one
+// that a certificate has opened. The caller closes them when it is done with the
+// client.
+func (g *Guard) HTTPWith(config *tls.Config, timeout time.Duration) *http.Client {
+	return client(g.newTransport(config), timeout)
+}
+
+func client(transport *http.Transport, timeout time.Duration) *http.Client {
 	return &http.Client{
-		Transport: g.transport,
+		Transport: transport,
 		Timeout:   timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse

@@ -172,6 +172,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerSessions()
 	s.registerSigningSecrets()
 	s.registerSigningKeys()
+	s.registerHandlerTLS()
 	s.registerVariables()
 	s.registerAudit()
 	s.registerViews()

@@ -208,6 +208,16 @@ func (h *hunt) planted(s *server, operatorKey, first, second string) {
 	h.keep("a user's token", token)
 	h.need(200, http.MethodPut, project+"/auth", owner, h.need(200, http.MethodGet, project+"/auth", owner, nil).JSON)
 
+	authority := newAuthority("canary")
+	certificate, private := authority.issue("the caller")
+	h.keep("putHandlerTLS /key", private)
+	tls := map[string]any{"ca": authority.certificate, "certificate": certificate, "key": private}
+	h.need(200, http.MethodPut, project+"/handler-tls", owner, tls)
+	for _, wrong := range []map[string]any{{"certificate": certificate, "key": private[:len(private)/2]}, {"ca": private}, {"certificate": private, "key": certificate}, {"key": private}, {"keys": private}} {
+		h.need(422, http.MethodPut, project+"/handler-tls", owner, wrong)
+	}
+	h.need(200, http.MethodGet, project+"/handler-tls", owner, nil)
+
 	h.actions(project, data, owner, admin, token)
 	h.need(200, http.MethodPut, project+"/database", owner, map[string]any{"url": second})
 	h.badRequests(project, tenant, data, owner, second)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -112,6 +113,14 @@ func oneSigningKey(f *field) map[idKind]string {
 	}
 	return nil
 }
+
+// noHandlerTLS takes back what putHandlerTLS has set.
+func noHandlerTLS(f *field) {
+	f.t.Helper()
+	f.operator(http.MethodDelete, "/projects/{p}/handler-tls", nil)
+}
+
+var scratchAuthority = sync.OnceValue(func() string { return newAuthority("scratch").certificate })
 
 // fewAdminSecrets revokes those without a name, as the trials make them: a project
 // has at most five.
@@ -285,6 +294,14 @@ var trials = map[string]trial{
 	"listSigningKeys":  {},
 	"createSigningKey": {prepare: oneSigningKey, undo: func(f *field) { oneSigningKey(f) }},
 	"deleteSigningKey": {prepare: extraSigningKey},
+
+	"getHandlerTLS": {},
+	"putHandlerTLS": {body: func(*field, map[idKind]string) any { return map[string]any{"ca": scratchAuthority()} }, undo: noHandlerTLS},
+	"deleteHandlerTLS": {prepare: func(f *field) map[idKind]string {
+		f.t.Helper()
+		f.need(http.MethodPut, "/projects/{p}/handler-tls", map[string]any{"ca": scratchAuthority()})
+		return nil
+	}},
 
 	"listVariables": {},
 	"getVariable":   {},

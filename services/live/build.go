@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -39,7 +40,12 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 	g := &Generation{Project: state.Project, Tenant: state.Tenant, state: state, digest: digest(state)}
 	sources, err := r.sources(g, doc)
 	if err != nil {
-		g.closeSources()
+		g.giveBack()
+		return nil, err
+	}
+	handlers, err := r.clientFor(g, state.Settings.HandlerTLS)
+	if err != nil {
+		g.giveBack()
 		return nil, err
 	}
 	var outdated func()
@@ -47,30 +53,51 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		outdated = func() { r.deps.Outdated(state.Project.ID) }
 	}
 	quota := r.quota(state.Tenant)
-	client := egress.Metered(r.deps.Client, meter{quota, r.deps.Metrics.ForProject(state.Project.Slug)})
+	counted := meter{quota, r.deps.Metrics.ForProject(state.Project.Slug)}
+	handlers, client := egress.Metered(handlers, counted), egress.Metered(r.deps.Client, counted)
 	g.Instance, err = instance.Build(ctx, instance.Config{
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
-		Sources: sources, Client: client, Limiter: r.limiter(state.Project.ID), Quota: quota, Traffic: r.trafficOf(state.Project.ID), Trial: r.trialOf(state.Project.ID),
+		Sources: sources, Client: handlers, Limiter: r.limiter(state.Project.ID), Quota: quota, Traffic: r.trafficOf(state.Project.ID), Trial: r.trialOf(state.Project.ID),
 		Metrics: r.deps.Metrics.ForProject(state.Project.Slug), Recorder: r.deps.Recorder, Runs: r.deps.Store, Answers: r.deps.Store, Calls: r.callsOf(state.Project), Logger: r.deps.Logger, Version: r.deps.Version, AuditSample: r.deps.AuditSample,
 		Outdated: outdated,
 	})
 	if err != nil {
-		g.closeSources()
+		g.giveBack()
 		return nil, err
 	}
 	if g.Authn, err = authn.New(r.authnConfig(state, g.Instance.Delegation), client, r.deps.Logger); err != nil {
-		g.closeSources()
+		g.giveBack()
 		return nil, err
 	}
 	return g, nil
 }
 
-func (g *Generation) closeSources() {
+// giveBack gives back what a generation holds of what many share.
+func (g *Generation) giveBack() {
 	for _, s := range g.sources {
 		s.Close()
 	}
+	if g.handlers != nil {
+		g.handlers.CloseIdleConnections()
+	}
+}
+
+// clientFor is the way to a project's handlers.
+func (r *Registry) clientFor(g *Generation, of settings.HandlerTLS) (*http.Client, error) {
+	if of.IsZero() {
+		return r.deps.Client, nil
+	}
+	if r.deps.ClientWith == nil {
+		return nil, errcode.New(errcode.NotSupported, "projects may not have authorities or certificates of their own here")
+	}
+	config, err := of.Config()
+	if err != nil {
+		return nil, fmt.Errorf("handler_tls: %w", err)
+	}
+	g.handlers = r.deps.ClientWith(config)
+	return g.handlers, nil
 }
 
 func (r *Registry) limiter(projectID string) *limits.Limiter {

@@ -9,6 +9,7 @@ package live
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,13 +35,16 @@ import (
 
 // Deps are the collaborators of a registry.
 type Deps struct {
-	Store    *store.Store
-	Pools    *source.Pools
-	Client   *http.Client // guarded: handlers, key sets, auth webhooks
-	Metrics  *metrics.Metrics
-	Recorder *audit.Recorder
-	Logger   *slog.Logger
-	Version  string
+	Store  *store.Store
+	Pools  *source.Pools
+	Client *http.Client // guarded: handlers, key sets, auth webhooks
+	// ClientWith is a guarded client for the handlers of a project that has
+	// authorities or a certificate of its own; nil: no project may.
+	ClientWith func(config *tls.Config) *http.Client
+	Metrics    *metrics.Metrics
+	Recorder   *audit.Recorder
+	Logger     *slog.Logger
+	Version    string
 	// AuditSample is the share of ordinary requests that are audited, 0 to 1, where
 	// the project says nothing else.
 	AuditSample float64
@@ -104,6 +108,7 @@ type Generation struct {
 	Authn    *authn.Authenticator
 	sources  []*source.Source
 	opened   map[string]*source.Source // the same, by name
+	handlers *http.Client              // of its own; nil: that of all
 	state    store.ProjectState
 	digest   string
 }
@@ -214,9 +219,7 @@ func (r *Registry) retire(g *Generation) {
 
 func (g *Generation) close() {
 	g.Authn.Close()
-	for _, s := range g.sources {
-		s.Close()
-	}
+	g.giveBack()
 }
 
 // Reload reads a changed project again and swaps; one that is not live is left

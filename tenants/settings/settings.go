@@ -37,6 +37,8 @@ type Settings struct {
 	DecisionLog    DecisionLog       `json:"decision_log,omitzero"`
 	DevMode        bool              `json:"dev_mode,omitempty"` // clients see extensions.internal
 	Compat         Compat            `json:"compat,omitzero"`
+	// HandlerTLS is how the project's handlers are reached beside what the web trusts.
+	HandlerTLS HandlerTLS `json:"handler_tls,omitzero"`
 	// SigningKeys are the project's own key pairs, which sign delegation tokens;
 	// oldest first, at most MaxSigningKeys.
 	SigningKeys []SigningKey `json:"signing_keys,omitempty"`

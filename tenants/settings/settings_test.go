@@ -11,9 +11,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"math"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +24,25 @@ import (
 )
 
 func secret(text string) vault.Secret { return vault.NewSecret(text) }
+
+// handlerTLS has a certificate that is its own authority.
+var handlerTLS = sync.OnceValue(func() settings.HandlerTLS {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return settings.HandlerTLS{CA: text, Certificate: text, Key: secret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))}
+})
 
 func full() settings.Settings {
 	sample := 0.25
@@ -39,7 +60,7 @@ func full() settings.Settings {
 		Variables:      []settings.Variable{{Name: "KEY", Value: secret("canary-variable"), Secret: true}},
 		SigningSecrets: []settings.SigningSecret{settings.NewSigningSecret(time.Date(2030, 1, 2, 3, 4, 5, 6000, time.UTC))},
 		AllowlistMode:  "enforce", AllowlistRoles: map[string]string{"partner": "ids_only"}, AllowlistMatch: "subset", AuditSample: &sample, DevMode: true,
-		SigningKeys: []settings.SigningKey{settings.NewSigningKey(time.Date(2030, 1, 2, 3, 4, 5, 6000, time.UTC))},
+		HandlerTLS: handlerTLS(), SigningKeys: []settings.SigningKey{settings.NewSigningKey(time.Date(2030, 1, 2, 3, 4, 5, 6000, time.UTC))},
 	}
 }
 

@@ -38,6 +38,7 @@ func (s Settings) Validate() error {
 			m.add(fmt.Sprintf("/signing_keys/%d/seed", i), "expected base64 of %d bytes", ed25519.SeedSize)
 		}
 	}
+	s.HandlerTLS.validate(&m, "/handler_tls")
 	if s.AllowlistMode != "" && !slices.Contains(AllowlistModes, s.AllowlistMode) {
 		m.add("/allowlist_mode", "expected one of %s", strings.Join(AllowlistModes, ", "))
 	}

@@ -2,8 +2,10 @@ package program
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -57,6 +59,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		Loopback:     loopback(p.Config),
 		SharedLimits: shared,
 		Outdated:     follower.Notice,
+		ClientWith:   func(config *tls.Config) *http.Client { return p.Guard.HTTPWith(config, callTimeout) },
 		Plans:        p.Config.Plans,
 	})
 	revisions.Live = registry
