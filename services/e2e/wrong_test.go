@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnOperationThatIsWrongIsRefusedBeforeItRuns(t *testing.T) {
@@ -196,10 +197,22 @@ func TestAnAllowListAndALimitTellWhyTheyRefuse(t *testing.T) {
 		t.Errorf("headers of a rate limit: %v", a.Header)
 	}
 	must(t, 429, http.MethodPost, strings.Replace(p.url("/v1/graphql"), "/v1/", "/v1alpha1/", 1), p.as("hasty"), `{"query": "{ books { id } }"}`)
+	typed := p.as("hasty")
+	typed["Accept"] = "application/graphql-response+json"
+	must(t, 429, http.MethodPost, p.url("/v1/graphql"), typed, `{"query": "{ books { id } }"}`)
 
 	// Time is that of the whole operation; Postgres is told to stop.
 	p.sql(`CREATE VIEW sleepers AS SELECT 1 AS id, pg_sleep(20)::text AS rest`)
 	p.meta(200, "pg_track_table", `{"table": "sleepers"}`)
 	p.meta(200, "pg_create_select_permission", `{"table": "sleepers", "role": "slow", "permission": {"columns": "*", "filter": {}}}`)
+	began := time.Now()
 	refusal{"time-limit-exceeded", "the limit is"}.check(t, p.ask(p.as("slow"), `{ sleepers { rest } }`))
+	if took := time.Since(began); took < time.Second || took > 4*time.Second {
+		t.Errorf("stopped after %s", took)
+	}
+	within(t, 2*time.Second, "Postgres runs the statement no more", func() bool {
+		running := must(t, 200, http.MethodPost, p.url("/v2/query"), p.admin, map[string]any{"type": "run_sql", "args": map[string]any{
+			"read_only": true, "sql": `SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND datname = current_database() AND query LIKE '%' || 'sleep' || 'ers%'`}})
+		return running.at("result", 1, 0) == "0"
+	})
 }
