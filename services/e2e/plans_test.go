@@ -27,15 +27,23 @@ func TestBoundsOfATenantHoldOnARunningNodeWithinSeconds(t *testing.T) {
 		a := p.ask(p.admin, query) // nobody is exempt
 		return a.at("errors", 0, "extensions", "code") == "quota-exceeded"
 	}
+	passes := func(query string, times int) bool {
+		for range times {
+			if refused(query) {
+				return false
+			}
+		}
+		return true
+	}
 	if refused(books) || refused(large) {
 		t.Fatal("refused without any bound")
 	}
 
 	plan(map[string]int{"requests": 1})
-	within(t, 5*time.Second, "operations per second are bounded", func() bool { return refused(books) && refused(books) })
+	within(t, 5*time.Second, "operations per second are bounded", func() bool { return !passes(books, 2) })
 	// What one call moves is counted when it has ended.
 	plan(map[string]int{"egress": 60})
-	within(t, 5*time.Second, "the bound of operations is gone", func() bool { return !refused(books) && !refused(books) && !refused(books) })
+	within(t, 5*time.Second, "the bound of operations is gone", func() bool { return passes(books, 3) })
 	within(t, 5*time.Second, "bytes per minute are bounded", func() bool { return refused(large) })
 	a := p.ask(p.as("reader"), large)
 	refusal{"quota-exceeded", "=quota exceeded: the plan allows calls of 60 KiB per minute"}.check(t, a)
@@ -43,7 +51,7 @@ func TestBoundsOfATenantHoldOnARunningNodeWithinSeconds(t *testing.T) {
 		t.Error("what needs no call is refused too")
 	}
 	plan(map[string]int{})
-	within(t, 5*time.Second, "no bound is left", func() bool { return !refused(large) && !refused(large) })
+	within(t, 5*time.Second, "no bound is left", func() bool { return passes(large, 2) })
 
 	answer := must(t, 200, http.MethodGet, s.PublicURL+"/api/v1/projects/"+p.Slug+"/metrics", p.owner, nil)
 	received := 0.0
