@@ -51,7 +51,7 @@ func TestACircuitOpensIsProbedAndClosesAcrossRevisions(t *testing.T) {
 		if e := public(t, err); e.Code != errcode.ActionCircuitOpen || e.Status() != 503 {
 			t.Errorf("%s: got %s %q", when, e.Code, e.Message)
 		}
-		if calls.Load() != before || result.Attempts != 0 || time.Since(started) > 100*time.Millisecond {
+		if calls.Load() != before || result.Attempts != 0 || time.Since(started) > time.Second {
 			t.Errorf("%s: the handler was called, or it took %v", when, time.Since(started))
 		}
 	}
@@ -199,14 +199,17 @@ func TestCallsBeyondACapAreRefusedAtOnceAndTheOthersFinish(t *testing.T) {
 		for range 3 {
 			<-arrived
 		}
-		started := time.Now()
-		_, err := New(o).Call(t.Context(), made)
-		took := time.Since(started)
-		if e := public(t, err); e.Code != errcode.ActionOverloaded || e.Status() != 503 || e.Path != "$" {
-			t.Errorf("%s: got %s at %s", name, e.Code, e.Path)
+		fastest := time.Hour // of some: the machine may be busy
+		for range 5 {
+			started := time.Now()
+			_, err := New(o).Call(t.Context(), made)
+			fastest = min(fastest, time.Since(started))
+			if e := public(t, err); e.Code != errcode.ActionOverloaded || e.Status() != 503 || e.Path != "$" {
+				t.Errorf("%s: got %s at %s", name, e.Code, e.Path)
+			}
 		}
-		if took > 10*time.Millisecond {
-			t.Errorf("%s: refused after %v", name, took)
+		if fastest > 10*time.Millisecond {
+			t.Errorf("%s: refused after %v at the soonest", name, fastest)
 		}
 		close(let)
 		wait.Wait()
