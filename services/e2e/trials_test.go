@@ -303,6 +303,12 @@ var trials = map[string]trial{
 		return nil
 	}},
 
+	"evaluatePolicies": {body: fixed(map[string]any{"role": "user", "query": "{ __typename }"})},
+	"getPolicyLog":     {},
+	"getPolicyShadow":  {},
+	"putPolicyLog":     {body: present("/projects/{p}/policy-log")},
+	"testPolicies":     {body: fixed(map[string]any{})},
+
 	"listVariables": {},
 	"getVariable":   {},
 	"putVariable":   {unknown: http.StatusOK, body: fixed(map[string]any{"value": "changed"})},
