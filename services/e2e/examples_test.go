@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,22 +17,32 @@ import (
 
 // The handlers of ops/examples, run for real: make examples.
 
-// example says how one of them is built and started; {port} stands for its port.
+// example says how one of them is built and started; {port} stands for its port,
+// {bin} for the folder of programs from npm.
 type example struct {
-	path  string // of its handler
-	build []string
-	start []string
+	folder string // and framework
+	path   string // of its handler
+	build  []string
+	start  []string
 }
 
-var examples = map[string]example{
-	"go":             {"/", []string{"go", "build", "-o", "handler", "."}, []string{"./handler"}},
-	"express":        {"/recommend", []string{"npm", "run", "build"}, []string{"npm", "start"}},
-	"next-app":       {"/api/recommend", []string{"npm", "run", "build"}, []string{"npm", "start", "--", "--port={port}", "--hostname=127.0.0.1"}},
-	"next-pages":     {"/api/recommend", []string{"npm", "run", "build"}, []string{"npm", "start", "--", "--port={port}", "--hostname=127.0.0.1"}},
-	"python-flask":   {"/recommend", nil, []string{"{python}", "-m", "flask", "run", "--port={port}"}},
-	"python-fastapi": {"/recommend", nil, []string{"{python}", "-m", "uvicorn", "app:app", "--port={port}"}},
-	"worker":         {"/", []string{"npm", "run", "build"}, []string{"npm", "start"}},
-	"lambda":         {"/", []string{"npm", "run", "build"}, []string{"npm", "start"}},
+var (
+	npmBuild  = []string{"npm", "run", "build"}
+	npmStart  = []string{"npm", "start"}
+	nextStart = []string{"npm", "start", "--", "--port={port}", "--hostname=127.0.0.1"}
+)
+
+var examples = []example{
+	{"go", "/", []string{"go", "build", "-o", "handler", "."}, []string{"./handler"}},
+	{"express", "/recommend", npmBuild, npmStart},
+	{"next-app", "/api/recommend", npmBuild, nextStart},
+	{"next-pages", "/api/recommend", npmBuild, nextStart},
+	{"python-flask", "/recommend", nil, []string{"{python}", "-m", "flask", "run", "--port={port}"}},
+	{"python-fastapi", "/recommend", nil, []string{"{python}", "-m", "uvicorn", "app:app", "--port={port}"}},
+	{"worker", "/", npmBuild, npmStart},
+	{"worker", "/", nil, []string{"{bin}/deno", "serve", "--host=127.0.0.1", "--port={port}", "--allow-env", "--allow-net", "worker.ts"}},
+	{"worker", "/", nil, []string{"{bin}/bun", "run", "worker.ts"}},
+	{"lambda", "/", npmBuild, npmStart},
 }
 
 // installed is a copy of ops/examples with what npm installs.
@@ -52,6 +63,10 @@ func installed(t *testing.T) string {
 		t.Fatal(err)
 	}
 	command(t, dir, nil, "npm", "ci", "--prefer-offline")
+	// Other runtimes of workers; nobody who tries an example needs them.
+	runtimes := filepath.Join(dir, "runtimes")
+	command(t, dir, nil, "npm", "install", "--prefix="+runtimes, "--no-package-lock", "--prefer-offline", "deno@2.9.6", "bun@1.4.5")
+	command(t, runtimes, nil, "node", "node_modules/bun/install.js") // links the program that npm brought
 	return dir
 }
 
@@ -67,17 +82,23 @@ func python(t *testing.T) string {
 	return ""
 }
 
-func TestExamplesAnswerSignedCallsAndCallBack(t *testing.T) {
+// TestExamples runs one after the other: each takes the whole machine to build.
+func TestExamples(t *testing.T) {
 	dir := installed(t)
+	t.Run("answer signed calls and call back", func(t *testing.T) { answerSignedCalls(t, dir) })
+	t.Run("are TypeScript with every type", func(t *testing.T) { everyTypeIsTypeScript(t, dir) })
+}
+
+func answerSignedCalls(t *testing.T, dir string) {
 	interpreter := python(t)
 	s := shared(t)
 	for _, framework := range codegen.Names() {
-		e, listed := examples[framework]
-		if !listed {
+		if !slices.ContainsFunc(examples, func(e example) bool { return e.folder == framework }) {
 			t.Errorf("ops/examples has no %s", framework)
-			continue
 		}
-		t.Run(framework, func(t *testing.T) {
+	}
+	for _, e := range examples {
+		t.Run(e.folder, func(t *testing.T) {
 			p := newProject(t, s, managed)
 			p.sql(`CREATE TABLE books (id int PRIMARY KEY, title text NOT NULL); INSERT INTO books VALUES (1, 'Solaris'), (2, 'The Dispossessed'), (3, 'The Cyberiad')`)
 			p.control(200, "POST", "/tables:track", map[string]any{"tables": "all"})
@@ -86,13 +107,13 @@ func TestExamplesAnswerSignedCallsAndCallBack(t *testing.T) {
 			handler := "http://127.0.0.1:" + port + e.path
 			p.recommends(handler)
 
-			at := filepath.Join(dir, framework)
+			at := filepath.Join(dir, e.folder)
 			if e.build != nil {
 				command(t, at, []string{"NEXT_TELEMETRY_DISABLED=1"}, e.build[0], e.build[1:]...)
 			}
 			start := make([]string, len(e.start))
 			for i, word := range e.start {
-				start[i] = strings.NewReplacer("{port}", port, "{python}", interpreter).Replace(word)
+				start[i] = strings.NewReplacer("{port}", port, "{python}", interpreter, "{bin}", filepath.Join(dir, "runtimes", "node_modules", ".bin")).Replace(word)
 			}
 			environ := []string{"PORT=" + port, "TENANTRY_SIGNING_SECRET=" + secret, "TENANTRY_GRAPHQL_URL=" + p.url("/v1/graphql"), "NEXT_TELEMETRY_DISABLED=1"}
 			process{dir: at, command: start, environ: environ, address: "127.0.0.1:" + port}.start(t)
@@ -121,17 +142,20 @@ func parsed(t *testing.T, text, action string) *metadata.Document {
 	}
 }
 
-// TestExamplesOfEveryTypeAreTypeScript lets the compiler look at contracts with
-// every kind of type, as strictly as it can.
-func TestExamplesOfEveryTypeAreTypeScript(t *testing.T) {
-	dir := installed(t)
+// everyTypeIsTypeScript lets the compiler look at contracts with every kind of
+// type, as strictly as it can, beside the examples.
+func everyTypeIsTypeScript(t *testing.T, dir string) {
 	contracts := filepath.Join("services", "engine", "codegen", "testdata")
-	for action, text := range map[string]string{
-		"place_order": readFile(t, contracts, "place_order.graphql"),
-		"return":      readFile(t, contracts, "hostile.graphql"),
+	for _, c := range []struct {
+		action, file string
+		frameworks   []string
+	}{
+		{"place_order", "place_order.graphql", []string{"express", "next-app", "next-pages", "worker", "lambda"}},
+		{"return", "hostile.graphql", []string{"next-pages", "worker"}},
 	} {
-		for _, framework := range []string{"express", "next-app", "next-pages", "worker", "lambda"} {
-			files, err := codegen.Generate(parsed(t, text, action), action, framework, codegen.Options{})
+		doc := parsed(t, readFile(t, contracts, c.file), c.action)
+		for _, framework := range c.frameworks {
+			files, err := codegen.Generate(doc, c.action, framework, codegen.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
