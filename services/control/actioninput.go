@@ -34,6 +34,26 @@ type actionInput struct {
 	Headers              []headerView              `json:"headers,omitempty" nullable:"false"`
 	Permissions          []roleInput               `json:"permissions,omitempty" nullable:"false"`
 	Relationships        []actionRelationshipInput `json:"relationships,omitempty" nullable:"false"`
+	CallSettings
+}
+
+// CallSettings say how a handler is called and what of its answer is passed on.
+type CallSettings struct {
+	Retry                  *metadata.ActionRetry `json:"retry,omitempty" doc:"When the handler is called again. A synchronous mutation needs idempotency for it."`
+	Idempotency            bool                  `json:"idempotency,omitempty" doc:"The handler does a thing once for each webhook-id."`
+	MaxAgeSeconds          int                   `json:"max_age_seconds,omitempty" minimum:"0" doc:"How long a run of an asynchronous action may wait for its result; a day when absent."`
+	MaxConcurrency         int                   `json:"max_concurrency,omitempty" minimum:"0" doc:"Calls at a time on each node; no bound of its own when absent."`
+	ForwardResponseHeaders []string              `json:"forward_response_headers,omitempty" nullable:"false" doc:"Headers of the handler's answer that the client gets, beside Set-Cookie."`
+	Expose5xxMessage       bool                  `json:"expose_5xx_message,omitempty" doc:"The client sees the message of a 5xx answer."`
+}
+
+func callSettings(d *metadata.ActionDefinition) CallSettings {
+	return CallSettings{d.Retry, d.Idempotency, d.MaxAgeSeconds, d.MaxConcurrency, d.ForwardResponseHeaders, d.Expose5xxMessage}
+}
+
+func (c CallSettings) put(d *metadata.ActionDefinition) {
+	d.Retry, d.Idempotency, d.MaxAgeSeconds = c.Retry, c.Idempotency, c.MaxAgeSeconds
+	d.MaxConcurrency, d.ForwardResponseHeaders, d.Expose5xxMessage = c.MaxConcurrency, c.ForwardResponseHeaders, c.Expose5xxMessage
 }
 
 // actionRelationshipInput joins an output type with a table. The metadata's own
@@ -119,6 +139,7 @@ func (in *actionInput) read() (*registration, []Mistake) {
 	d := &r.action.Definition
 	d.Handler, d.Kind, d.Timeout = in.Handler, in.Kind, in.Timeout
 	d.ForwardClientHeaders, d.IgnoredClientHeaders = in.ForwardClientHeaders, in.IgnoredClientHeaders
+	in.put(d)
 	switch in.Type {
 	case "synchronous", "asynchronous":
 		if in.Kind != "" && in.Kind != in.Type {
@@ -254,6 +275,8 @@ func (r *registration) locate(doc *metadata.Document, action string) {
 	r.origin = []origin{
 		{action + ".definition.handler", "/handler"}, {action + ".definition.kind", "/kind"}, {action + ".definition.headers", "/headers"},
 		{action + ".definition.timeout", "/timeout"}, {action + ".permissions", "/permissions"}, {action + ".name", "/name"},
+		{action + ".definition.retry", "/retry"}, {action + ".definition.max_age_seconds", "/max_age_seconds"},
+		{action + ".definition.max_concurrency", "/max_concurrency"}, {action + ".definition.forward_response_headers", "/forward_response_headers"},
 		{action, "/definition"},
 	}
 	if doc.CustomTypes == nil {

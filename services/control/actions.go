@@ -50,6 +50,7 @@ type ActionSummary struct {
 	IgnoredClientHeaders []string     `json:"ignored_client_headers,omitempty"`
 	Headers              []headerView `json:"headers" nullable:"false"`
 	Permissions          []string     `json:"permissions" nullable:"false"`
+	CallSettings
 }
 
 type headerView struct {
@@ -72,7 +73,7 @@ func summarize(a *metadata.Action) ActionSummary {
 	v := ActionSummary{
 		Name: a.Name, Comment: a.Comment, Type: d.Type, Handler: d.Handler, Kind: d.Kind, Timeout: d.Timeout,
 		ForwardClientHeaders: d.ForwardClientHeaders, IgnoredClientHeaders: d.IgnoredClientHeaders,
-		Headers: []headerView{}, Permissions: []string{},
+		Headers: []headerView{}, Permissions: []string{}, CallSettings: callSettings(d),
 	}
 	if v.Type == "" {
 		v.Type = "mutation"

@@ -139,6 +139,12 @@ func TestActionsAreRegisteredAsSDL(t *testing.T) {
 	if got := s.want(200, owner, "PUT", p+"/actions/placeOrder", placeOrder, "If-Match", made.header.Get("ETag")).at(t, "name"); got != "placeOrder" {
 		t.Errorf("replaced %v", got)
 	}
+	calls := `"idempotency":true,"max_concurrency":7,"retry":{"max_attempts":2,"on":["503"]},"forward_response_headers":["x-a"],"expose_5xx_message":true`
+	kept := s.want(200, owner, "PUT", p+"/actions/placeOrder", strings.Replace(placeOrder, `"permissions":`, calls+`,"permissions":`, 1))
+	if kept.at(t, "max_concurrency") != 7.0 || kept.at(t, "retry.on.0") != "503" || kept.at(t, "idempotency") != true ||
+		s.want(200, owner, "GET", p+"/metadata", "").at(t, "actions.0.definition.forward_response_headers.0") != "x-a" {
+		t.Errorf("how the handler is called: %s", kept.text)
+	}
 	shown := s.want(200, owner, "GET", p+"/actions/placeOrder", "")
 	if shown.at(t, "definition") != made.at(t, "definition") {
 		t.Errorf("shown %s", shown.text)
@@ -181,6 +187,8 @@ func TestAllMistakesOfAnActionAreToldAtOnce(t *testing.T) {
 		{strings.NewReplacer(`"kind":"object",`, "", `"mapping":{`, `"colour":{`).Replace(placeOrder), []string{"/relationships/0/colour"}},
 		{strings.NewReplacer(`"kind":"object",`, "").Replace(placeOrder), []string{"/relationships/0/kind"}},
 		{strings.Replace(placeOrder, `"type":"PlacedOrder","name"`, `"type":"Nothing","name"`, 1), []string{"/relationships/0/type"}},
+		{strings.Replace(placeOrder, `"permissions":`, `"retry":{"on":["5xx"],"backoff":99},"forward_response_headers":["x-a","date"],"permissions":`, 1),
+			[]string{"/forward_response_headers/1", "/retry", "/retry/backoff", "/retry/on/0"}},
 		{`{"name":"a b","definition":"type","handler":"x"}`, []string{"/name", "/definition", "/handler"}},
 	} {
 		a := s.want(422, owner, "POST", p+"/actions", test.body)
