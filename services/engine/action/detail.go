@@ -90,10 +90,10 @@ func (x *exchange) detail(reason string) *detail {
 
 // ours says whether a header of the request is the engine's and tells nothing.
 func (x *exchange) ours(name string) bool {
-	switch strings.ToLower(name) {
+	switch http.CanonicalHeaderKey(name) {
 	case webhook.HeaderID, webhook.HeaderTimestamp:
 		return true
-	case "content-type", "user-agent", webhook.HeaderRequestID, webhook.HeaderTrace, webhook.HeaderTraceState:
+	case "Content-Type", "User-Agent", webhook.HeaderRequestID, webhook.HeaderTrace, webhook.HeaderTraceState:
 		for _, h := range x.call.Action.Metadata.Definition.Headers {
 			if strings.EqualFold(h.Name, name) {
 				return false

@@ -5,10 +5,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
+	"tenantry/policy/delegation"
 	"tenantry/tenants/metadata"
+	"tenantry/tenants/settings"
 )
 
 // received calls an action once and returns the headers that its handler saw.
@@ -167,6 +170,23 @@ func TestTheStateOfATraceCountsTheHandlersBefore(t *testing.T) {
 		_, _ = New(options(t, nil)).Call(t.Context(), call)
 		if got != c.want {
 			t.Errorf("%s: %q, expected %q", name, got, c.want)
+		}
+	}
+}
+
+func TestAdminsSeeTheIdentifiersOfAFailedCallAndNotItsToken(t *testing.T) {
+	t.Parallel()
+	call := call(t, answers(t, http.StatusInternalServerError, `{}`).URL, "Order")
+	call.ID, call.RequestID = "delivery-1", "request-1"
+	o := options(t, nil)
+	keys := settings.Settings{SigningKeys: []settings.SigningKey{settings.NewSigningKey(time.Now())}}
+	o.Delegation = delegation.New("p1", keys, nil)
+	_, err := New(o).Call(t.Context(), call)
+	told := toJSON(t, public(t, err).Internal)
+	for _, want := range []string{`{"name":"Webhook-Id","value":"delivery-1"}`, `{"name":"X-Request-Id","value":"request-1"}`, `{"name":"Tracestate","value":"tenantry=d:1"}`,
+		`{"name":"X-Delegation-Token","value":"***"}`} {
+		if !strings.Contains(told, want) {
+			t.Errorf("%s is missing: %s", want, told)
 		}
 	}
 }
