@@ -8,6 +8,7 @@
 package authz
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
@@ -115,11 +117,36 @@ type Policy struct {
 	data    []byte
 	has     map[string]bool // rules of package authz
 	gate    *gate
-	late    registry
+	late    *registry
 	fault   Fault
 
-	evaluations, transients atomic.Int64
-	observer                Observer
+	// counts and late are shared with the policies that differ in their data alone.
+	*counts
+	observer Observer
+}
+
+// counts are what policies count.
+type counts struct{ evaluations, transients atomic.Int64 }
+
+// WithData is the policy with other data. Filters and decisions that were planned
+// with either can be used with both: data is unknown when an operation is planned,
+// and only values that were evaluated for sessions depend on it. The error is a
+// *CompileError about the data. Tests are not run.
+func (p *Policy) WithData(ctx context.Context, data []byte) (*Policy, error) {
+	other := &Policy{hash: hashOf(p.modules, data), modules: p.modules, data: data, has: p.has, gate: p.gate, fault: p.fault, counts: p.counts, late: p.late}
+	if len(p.modules) == 0 {
+		return other, nil
+	}
+	store, err := openData(data)
+	if err != nil {
+		return nil, err
+	}
+	own, err := p.engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	other.keep(&engine{compiler: own.compiler, store: store, queries: map[string]*rego.PreparedEvalQuery{}, partials: map[string]*rego.PreparedPartialQuery{}})
+	return other, nil
 }
 
 // Observer hears of evaluations for requests; its functions may be nil.

@@ -191,8 +191,8 @@ func (p *Policy) bound(ctx context.Context, s session.Session, name string) (*la
 		p.late.mu.RUnlock()
 		return nil, errNoModule
 	}
-	var room [256]byte
-	key := m.appendKey(room[:0], s)
+	var room [320]byte
+	key := m.appendKey(append(room[:0], p.hash...), s)
 	values, ok := p.late.values[string(key)]
 	p.late.mu.RUnlock()
 	if ok && time.Now().Before(values.until) {
@@ -274,9 +274,15 @@ func (m *lateModule) read(object ast.Object) *lateValues {
 	return out
 }
 
+// lateKey finds the engine of a late module for one state of the data.
+type lateKey struct {
+	module *lateModule
+	policy string
+}
+
 // lateEngine compiles a late module, or finds it compiled.
 func (p *Policy) lateEngine(ctx context.Context, m *lateModule) (*engine, error) {
-	if e := engines.get(m); e != nil {
+	if e := engines.get(lateKey{m, p.hash}); e != nil {
 		return e, nil
 	}
 	owner, err := p.engine(ctx)
@@ -300,6 +306,6 @@ func (p *Policy) lateEngine(ctx context.Context, m *lateModule) (*engine, error)
 		return nil, &CompileError{problems("", compiler.Errors)}
 	}
 	e := &engine{compiler: compiler, store: owner.store, queries: map[string]*rego.PreparedEvalQuery{}, partials: map[string]*rego.PreparedPartialQuery{}}
-	engines.put(m, e, text, 0)
+	engines.put(lateKey{m, p.hash}, e, text, 0)
 	return e, nil
 }

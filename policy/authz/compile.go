@@ -32,7 +32,7 @@ var compiling = make(chan struct{}, 1)
 // nothing. The error is a *CompileError for mistakes in modules and data, else
 // the context's.
 func Compile(ctx context.Context, modules []Module, data []byte) (*Policy, error) {
-	p := &Policy{hash: hashOf(modules, data), modules: modules, data: data, gate: newGate(), fault: seeded.Load()}
+	p := &Policy{hash: hashOf(modules, data), modules: modules, data: data, gate: newGate(), fault: seeded.Load(), counts: &counts{}, late: &registry{}}
 	if len(modules) == 0 {
 		return p, nil
 	}

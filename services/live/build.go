@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -55,7 +56,13 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 	quota := r.quota(state.Tenant)
 	counted := meter{quota, r.deps.Metrics.ForProject(state.Project.Slug)}
 	handlers, client := egress.Metered(handlers, counted), egress.Metered(r.deps.Client, counted)
-	g.Instance, err = instance.Build(ctx, instance.Config{
+	build := instance.Build
+	if e := r.find(state.Project.ID); e != nil {
+		if now := e.Current(); now != nil && differsInPolicyData(now.state, state) {
+			build = now.Instance.WithPolicyData
+		}
+	}
+	g.Instance, err = build(ctx, instance.Config{
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{
@@ -72,6 +79,23 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		return nil, err
 	}
 	return g, nil
+}
+
+// differsInPolicyData reports whether two states of a project have the same engine
+// but for the data of its policy.
+func differsInPolicyData(a, b store.ProjectState) bool {
+	if bytes.Equal(a.Settings.PolicyData, b.Settings.PolicyData) || !bytes.Equal(a.Document, b.Document) {
+		return false
+	}
+	for _, state := range []*store.ProjectState{&a, &b} {
+		state.SettingsVersion, state.Settings.PolicyData = 0, nil
+	}
+	left, err := settings.Encode(a.Settings)
+	if err != nil {
+		return false
+	}
+	right, err := settings.Encode(b.Settings)
+	return err == nil && bytes.Equal(left, right) && digest(a) == digest(b)
 }
 
 // giveBack gives back what a generation holds of what many share.

@@ -98,14 +98,21 @@ type Instance struct {
 
 	outside Outside
 
-	validations, plans atomic.Int64
-	deadlines          deadlines
+	deadlines deadlines
 
 	policy    *authz.Policy
 	shadow    *authz.Policy // on trial; nil for none
 	allowlist *allowlist.List
 	executor  executor.Executor
 	prepared  *otter.Cache[operationKey, *prepared]
+	// made is shared, as prepared is, with the instances that differ in the data of
+	// the policy alone.
+	*made
+}
+
+// made is what an instance has made on first use.
+type made struct {
+	validations, plans atomic.Int64
 
 	mu      sync.Mutex
 	schemas map[schemaKey]*schema.Schema
@@ -166,21 +173,56 @@ func Modules(policies []settings.Policy) []authz.Module {
 // serve: its policy doesn't compile, or a setting can't be read. Inconsistent
 // metadata is no error: the rest serves.
 func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
-	i := &Instance{Config: c, outside: outside, schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}, trialRoles: map[narrowKey]*access.Role{}, told: map[policyRows]filter.Expr{}}
-	if i.outside.Trial == nil {
-		i.outside.Trial = &Trial{}
-	}
+	i := &Instance{Config: c, outside: outside, made: &made{
+		schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}, trialRoles: map[narrowKey]*access.Role{}, told: map[policyRows]filter.Expr{},
+	}}
 	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs, c.Settings.Compat)
 	i.Endpoints, _ = rest.New(c.Document)
 	var err error
 	if i.policy, i.shadow, err = CompilePolicies(ctx, c.Settings); err != nil {
 		return nil, fmt.Errorf("compile policy: %w", err)
 	}
+	i.prepared, err = otter.New(&otter.Options[operationKey, *prepared]{
+		MaximumWeight: preparedBytes, Weigher: func(_ operationKey, p *prepared) uint32 { return p.weight() },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return i, i.wire()
+}
+
+// WithPolicyData makes the engine of a revision that differs in the policy's data
+// alone: what was validated, planned and narrowed stays. The error is an
+// *authz.CompileError about the data.
+func (i *Instance) WithPolicyData(ctx context.Context, c Config, outside Outside) (*Instance, error) {
+	c.Document = i.Document
+	other := &Instance{
+		Config: c, outside: outside, Model: i.Model, Access: i.Access, Inconsistencies: i.Inconsistencies, Endpoints: i.Endpoints,
+		prepared: i.prepared, made: i.made,
+	}
+	var err error
+	if other.policy, err = i.policy.WithData(ctx, c.Settings.PolicyData); err != nil {
+		return nil, err
+	}
+	if i.shadow != nil {
+		if other.shadow, err = i.shadow.WithData(ctx, c.Settings.PolicyData); err != nil {
+			return nil, err
+		}
+	}
+	return other, other.wire()
+}
+
+// wire puts together what an instance uses.
+func (i *Instance) wire() error {
+	c, outside := i.Config, i.outside
+	if outside.Trial == nil {
+		i.outside.Trial = &Trial{}
+	}
 	i.policy.Observe(authz.Observer{Evaluated: outside.Metrics.RecordPolicyEvaluation, Bound: i.logBound})
 	i.allowlist = allowedOperations(c)
 	keys, err := signingKeys(c.Settings)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	i.Delegation = delegation.New(c.Project.ID, c.Settings, nil)
 	i.executor = executor.Executor{
@@ -197,10 +239,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 	if outside.Runs != nil {
 		i.executor.Runs = runs{outside.Runs, c.Project.ID}
 	}
-	i.prepared, err = otter.New(&otter.Options[operationKey, *prepared]{
-		MaximumWeight: preparedBytes, Weigher: func(_ operationKey, p *prepared) uint32 { return p.weight() },
-	})
-	return i, err
+	return nil
 }
 
 // Schema is the GraphQL schema as a role sees it, made on first use.
