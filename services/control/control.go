@@ -158,6 +158,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerTables()
 	s.registerMetadata()
 	s.registerCodegen() // before the actions: their path of one name would take it
+	s.registerOpenAPI()
 	s.registerActions()
 	s.registerRuns()
 	s.registerPolicies()

@@ -138,6 +138,9 @@ func resumeTenant(f *field)  { f.t.Helper(); f.need(http.MethodPost, "/tenants/{
 
 const scratchPolicy = "package authz.scratch\n\ny := 2\n"
 
+const petsDocument = `{"openapi": "3.1.0", "info": {"title": "Pets", "version": "1"}, "servers": [{"url": "http://127.0.0.1:1"}], "paths": {"/pets": {"get": {
+"operationId": "listPets", "responses": {"200": {"description": "all", "content": {"application/json": {"schema": {"type": "array", "items": {"type": "string"}}}}}}}}}}`
+
 // trials of all operations, by id. An operation that is missing here fails the
 // tests: say how it is called.
 var trials = map[string]trial{
@@ -230,6 +233,8 @@ var trials = map[string]trial{
 	}},
 
 	"generateActionHandler": {query: "?framework=go"},
+
+	"importActions": {body: fixed(map[string]any{"document": petsDocument})},
 
 	"listActionRuns": {},
 	"cancelActionRun": {prepare: func(f *field) map[idKind]string {

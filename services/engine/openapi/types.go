@@ -1,0 +1,405 @@
+package openapi
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"tenantry/tenants/metadata"
+)
+
+// anyJSON is the scalar of what has no type of its own.
+const anyJSON = "json"
+
+// place is a schema with where it is.
+type place struct {
+	*openapi3.SchemaRef
+	pointer string
+	// name that a type made of it gets, if it is no component.
+	name string
+}
+
+// mapped is a GraphQL type of a schema.
+type mapped struct {
+	ref      string // without the outer !
+	nullable bool
+	scalar   bool // travels as one JSON scalar
+	list     bool
+}
+
+func (m mapped) required(required bool) string {
+	if required && !m.nullable {
+		return m.ref + "!"
+	}
+	return m.ref
+}
+
+// tooMuch ends a mapping that references make endless.
+type tooMuch struct{ pointer string }
+
+// types makes custom types of schemas. The same component is the same type in all
+// operations; inputs and outputs are types of their own.
+type types struct {
+	components openapi3.Schemas
+	prefix     string
+	visits     int
+	notes      []Note
+	noted      map[Note]bool
+	made       map[string]mapped // by direction and pointer of a component
+	taken      map[string]bool   // names of types
+	declared   metadata.CustomTypes
+}
+
+func newTypes(doc *openapi3.T, prefix string) *types {
+	t := &types{prefix: prefix, noted: map[Note]bool{}, made: map[string]mapped{}, taken: map[string]bool{}}
+	if doc.Components != nil {
+		t.components = doc.Components.Schemas
+	}
+	for _, name := range []string{"Query", "Mutation", "Subscription", "Int", "Float", "String", "Boolean", "ID"} {
+		t.taken[name] = true
+	}
+	return t
+}
+
+func (t *types) note(pointer, format string, args ...any) {
+	n := Note{pointer, fmt.Sprintf(format, args...)}
+	if !t.noted[n] {
+		t.noted[n] = true
+		t.notes = append(t.notes, n)
+	}
+}
+
+func (t *types) anything(pointer, format string, args ...any) mapped {
+	t.note(pointer, format+": "+anyJSON, args...)
+	return mapped{ref: anyJSON}
+}
+
+// of maps a schema; input says that a client gives the value.
+func (t *types) of(p place, input bool) mapped {
+	if t.visits++; t.visits > maxSchemas {
+		panic(tooMuch{p.pointer})
+	}
+	p = t.resolve(p)
+	if p.SchemaRef == nil || p.Value == nil {
+		return mapped{ref: anyJSON, nullable: true}
+	}
+	s := p.Value
+	if s.Always != nil {
+		return mapped{ref: anyJSON, nullable: true}
+	}
+	kinds, nullable := kindsOf(s)
+	var m mapped
+	single, isNull := alternative(p)
+	if single != nil {
+		m = t.of(*single, input)
+	} else {
+		m = t.kind(p, kinds, input)
+	}
+	m.nullable = m.nullable || nullable || isNull
+	return m
+}
+
+// resolve follows a reference to the component that it names.
+func (t *types) resolve(p place) place {
+	for range 32 {
+		if p.SchemaRef == nil || p.Ref == "" {
+			return p
+		}
+		pointer := strings.TrimPrefix(p.Ref, "#")
+		name, component := strings.CutPrefix(p.Ref, "#/components/schemas/")
+		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+		target := t.components[name]
+		if !component || target == nil {
+			return place{&openapi3.SchemaRef{Value: p.Value}, pointer, p.name}
+		}
+		p = place{target, pointer, name}
+	}
+	panic(tooMuch{p.pointer})
+}
+
+// kindsOf are the types that a schema names, without null.
+func kindsOf(s *openapi3.Schema) (kinds []string, nullable bool) {
+	nullable = s.Nullable
+	for _, kind := range s.Type.Slice() {
+		if kind == "null" {
+			nullable = true
+		} else {
+			kinds = append(kinds, kind)
+		}
+	}
+	if slices.Contains(s.Enum, nil) {
+		nullable = true
+	}
+	return kinds, nullable
+}
+
+// alternative is the one schema that oneOf, anyOf or allOf leave beside null; nil
+// when they say more.
+func alternative(p place) (single *place, null bool) {
+	s := p.Value
+	keyword, list := "allOf", s.AllOf
+	switch {
+	case len(s.OneOf) > 0:
+		keyword, list = "oneOf", s.OneOf
+	case len(s.AnyOf) > 0:
+		keyword, list = "anyOf", s.AnyOf
+	}
+	var rest []place
+	for i, one := range list {
+		if one.Value != nil && one.Ref == "" && one.Value.Type.Is("null") {
+			null = true
+			continue
+		}
+		rest = append(rest, place{one, at(p.pointer, keyword, strconv.Itoa(i)), p.name})
+	}
+	alone := len(s.Properties)+len(s.Required) == 0 && len(s.OneOf)+len(s.AnyOf)+len(s.AllOf) == len(list)
+	if len(rest) != 1 || !alone {
+		return nil, null
+	}
+	return &rest[0], null
+}
+
+func (t *types) kind(p place, kinds []string, input bool) mapped {
+	s := p.Value
+	switch {
+	case len(s.OneOf) > 0:
+		return t.anything(at(p.pointer, "oneOf"), "one of several schemas has no type in an action")
+	case len(s.AnyOf) > 0:
+		return t.anything(at(p.pointer, "anyOf"), "any of several schemas has no type in an action")
+	case len(kinds) > 1:
+		return t.anything(at(p.pointer, "type"), "several types (%s) are no type in GraphQL", strings.Join(kinds, ", "))
+	case len(s.Enum) > 0 && (len(kinds) == 0 || kinds[0] == "string"):
+		return t.enum(p)
+	case len(kinds) == 0 && s.Const != nil:
+		return constant(s.Const)
+	case len(kinds) == 0 && (len(s.Properties) > 0 || len(s.AllOf) > 0):
+		return t.object(p, input)
+	case len(kinds) == 0 && s.Items != nil:
+		return t.list(p, input)
+	case len(kinds) == 0:
+		return mapped{ref: anyJSON, nullable: true}
+	}
+	switch kinds[0] {
+	case "object":
+		return t.object(p, input)
+	case "array":
+		return t.list(p, input)
+	case "string":
+		return mapped{ref: t.text(p), scalar: true}
+	case "integer":
+		return mapped{ref: integer(s), scalar: true}
+	case "number":
+		if s.Format == "decimal" {
+			return mapped{ref: "numeric", scalar: true}
+		}
+		return mapped{ref: "Float", scalar: true}
+	case "boolean":
+		return mapped{ref: "Boolean", scalar: true}
+	}
+	return t.anything(at(p.pointer, "type"), "the type %.50q is not known", kinds[0])
+}
+
+func constant(value any) mapped {
+	switch value.(type) {
+	case string:
+		return mapped{ref: "String", scalar: true}
+	case bool:
+		return mapped{ref: "Boolean", scalar: true}
+	case float64:
+		return mapped{ref: "Float", scalar: true}
+	}
+	return mapped{ref: anyJSON}
+}
+
+func integer(s *openapi3.Schema) string {
+	const most = 1<<31 - 1
+	if s.Format == "int64" || s.Format == "uint64" || s.Max != nil && *s.Max > most || s.Min != nil && *s.Min < -most-1 {
+		return "bigint"
+	}
+	return "Int"
+}
+
+// formats of texts that have a type of their own. Others are texts: what they
+// demand, the API checks.
+var formats = map[string]string{"uuid": "uuid", "date-time": "timestamptz", "date": "date", "decimal": "numeric", "int64": "bigint"}
+
+func (t *types) text(p place) string {
+	if p.Value.Format == "binary" {
+		t.note(at(p.pointer, "format"), "bytes can't be in JSON: String")
+	}
+	if name := formats[p.Value.Format]; name != "" {
+		return name
+	}
+	return "String"
+}
+
+func (t *types) list(p place, input bool) mapped {
+	s := p.Value
+	if len(s.PrefixItems) > 0 {
+		return t.anything(at(p.pointer, "prefixItems"), "a list with a schema for each place has no type in GraphQL")
+	}
+	element := t.of(place{s.Items, at(p.pointer, "items"), p.name + "_item"}, input)
+	return mapped{ref: "[" + element.required(true) + "]", list: true}
+}
+
+// enum maps texts to an enum where all of them can be its values.
+func (t *types) enum(p place) mapped {
+	text := mapped{ref: "String", scalar: true}
+	var values []metadata.EnumValue
+	for i, v := range p.Value.Enum {
+		value, ok := v.(string)
+		switch {
+		case v == nil:
+			continue
+		case !ok:
+			return t.anything(at(p.pointer, "enum", strconv.Itoa(i)), "only texts can be values of an enum")
+		case !usable(value) || slices.Contains([]string{"true", "false", "null"}, value):
+			t.note(at(p.pointer, "enum", strconv.Itoa(i)), "%q can't be the value of a GraphQL enum: String", short(value))
+			return text
+		}
+		values = append(values, metadata.EnumValue{Value: value})
+	}
+	if len(values) == 0 {
+		return text
+	}
+	key := "enum " + p.pointer
+	if known, ok := t.made[key]; ok {
+		return known
+	}
+	name := t.take(p.name)
+	m := mapped{ref: name, scalar: true}
+	t.made[key] = m
+	t.declared.Enums = append(t.declared.Enums, metadata.EnumType{Name: name, Description: p.Value.Description, Values: values})
+	return m
+}
+
+// take gives a type a name that no other has.
+func (t *types) take(text string) string {
+	name := t.prefix + pascal(text)
+	for n := 2; t.taken[name]; n++ {
+		name = t.prefix + pascal(text) + strconv.Itoa(n)
+	}
+	t.taken[name] = true
+	return name
+}
+
+// member is a property of an object, of itself or of what it is composed of.
+type member struct {
+	place
+	required bool
+}
+
+// object maps an object with known properties to a type; all others are any JSON.
+func (t *types) object(p place, input bool) mapped {
+	key := "output " + p.pointer
+	if input {
+		key = "input " + p.pointer
+	}
+	if known, ok := t.made[key]; ok {
+		return known
+	}
+	members := map[string]member{}
+	if !t.compose(p, members, nil) {
+		return t.anything(at(p.pointer, "allOf"), "what is composed is no object")
+	}
+	if len(members) == 0 {
+		return mapped{ref: anyJSON}
+	}
+	if !t.prune(p, members, input) {
+		t.made[key] = mapped{ref: anyJSON}
+		return t.made[key]
+	}
+	name := p.name
+	if input && !strings.HasSuffix(strings.ToLower(name), "input") {
+		name += "_input"
+	}
+	name = t.take(name)
+	t.made[key] = mapped{ref: name} // before its fields: types refer to themselves
+	fields := t.fields(members, input)
+	if input {
+		t.declared.InputObjects = append(t.declared.InputObjects, metadata.InputType{Name: name, Description: p.Value.Description, Fields: fields})
+	} else {
+		t.declared.Objects = append(t.declared.Objects, metadata.ObjectType{Name: name, Description: p.Value.Description, Fields: fields})
+	}
+	return t.made[key]
+}
+
+// compose collects the properties of an object and of all that it is composed of.
+func (t *types) compose(p place, members map[string]member, within []*openapi3.Schema) bool {
+	if t.visits++; t.visits > maxSchemas {
+		panic(tooMuch{p.pointer})
+	}
+	p = t.resolve(p)
+	if p.SchemaRef == nil || p.Value == nil || slices.Contains(within, p.Value) {
+		return true
+	}
+	s := p.Value
+	kinds, _ := kindsOf(s)
+	if len(kinds) > 1 || len(kinds) == 1 && kinds[0] != "object" {
+		return false
+	}
+	within = append(within, s)
+	if len(within) > 1 && len(s.OneOf)+len(s.AnyOf) > 0 {
+		t.note(p.pointer, "what one of several schemas adds is left out")
+	}
+	for i, part := range s.AllOf {
+		if !t.compose(place{part, at(p.pointer, "allOf", strconv.Itoa(i)), p.name}, members, within) {
+			return false
+		}
+	}
+	for name, property := range s.Properties {
+		members[name] = member{place{property, at(p.pointer, "properties", name), p.name + "_" + name}, members[name].required}
+	}
+	for _, name := range s.Required {
+		m := members[name]
+		m.required = true
+		members[name] = m
+	}
+	return true
+}
+
+// prune takes out the members that can't be fields. It reports false when nothing is
+// left, or when an input lacks one without which every call would fail.
+func (t *types) prune(p place, members map[string]member, input bool) bool {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		m := members[name]
+		if m.SchemaRef == nil { // required, and nothing else is known of it
+			delete(members, name)
+			continue
+		}
+		s := t.resolve(m.place).SchemaRef
+		if s != nil && s.Value != nil && (input && s.Value.ReadOnly || !input && s.Value.WriteOnly) {
+			delete(members, name)
+			continue
+		}
+		if usable(name) {
+			continue
+		}
+		if input && m.required {
+			t.note(m.pointer, "the name of the required property is no GraphQL name, so that its object is any JSON")
+			return false
+		}
+		t.note(m.pointer, "the name of the property is no GraphQL name: it is left out")
+		delete(members, name)
+	}
+	if len(members) == 0 {
+		t.note(p.pointer, "no property can be a field: %s", anyJSON)
+	}
+	return len(members) > 0
+}
+
+func (t *types) fields(members map[string]member, input bool) (fields []metadata.Argument) {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		m := members[name]
+		field := metadata.Argument{Name: name, Type: t.of(m.place, input).required(m.required)}
+		if m.Value != nil {
+			field.Description = m.Value.Description
+		}
+		fields = append(fields, field)
+	}
+	return fields
+}
