@@ -54,7 +54,7 @@ var measured = []struct {
 }
 
 // newReplayedProject is a project whose database is a replay.
-func newReplayedProject(b *testing.B) *instance.Instance {
+func newReplayedProject(b testing.TB, edits ...func(*instance.Config, *instance.Outside)) *instance.Instance {
 	b.Helper()
 	p := newProject(b)
 	src, err := source.NewPools(newReplay().dial).Source(vault.NewSecret(p.db.Config().ConnString()), source.Options{MaxConnections: 1})
@@ -62,10 +62,14 @@ func newReplayedProject(b *testing.B) *instance.Instance {
 	b.Cleanup(src.Close)
 	recorder := audit.NewRecorder(discard{}, audit.Options{})
 	b.Cleanup(func() { _ = recorder.Close(context.Background()) })
-	built, err := instance.Build(b.Context(), p.Config, instance.Outside{
+	config, outside := p.Config, instance.Outside{
 		Sources: map[string]*source.Source{"default": src}, Client: p.client, Limiter: limits.NewLimiter(),
 		Recorder: recorder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
-	})
+	}
+	for _, edit := range edits {
+		edit(&config, &outside)
+	}
+	built, err := instance.Build(b.Context(), config, outside)
 	must(b, err)
 	return built
 }
