@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -37,17 +38,31 @@ func newOracleOf(t testing.TB, text, tenant string) *oracle {
 	return &oracle{t, q}
 }
 
+// Parts of the input that are always the same.
+var (
+	projectTerm  = ast.MustParseTerm(`{"id": "p1"}`)
+	resourceTerm = ast.MustParseTerm(`{"kind": "table", "source": "default", "schema": "public", "name": "docs"}`)
+)
+
 // request is the input around a row.
 func request(variables map[string]string, point, operation string, of *ast.Term) ast.Value {
-	session := ast.MustInterfaceToValue(map[string]any{"role": "user", "variables": variables, "auth": "jwt", "ip": "192.0.2.7"})
-	return ast.NewObject(
-		ast.Item(ast.StringTerm("point"), ast.StringTerm(point)),
-		ast.Item(ast.StringTerm("project"), ast.MustParseTerm(`{"id": "p1"}`)),
-		ast.Item(ast.StringTerm("session"), ast.NewTerm(session)),
-		ast.Item(ast.StringTerm("operation"), ast.ObjectTerm(ast.Item(ast.StringTerm("type"), ast.StringTerm(operation)))),
-		ast.Item(ast.StringTerm("resource"), ast.MustParseTerm(`{"kind": "table", "source": "default", "schema": "public", "name": "docs"}`)),
-		ast.Item(ast.StringTerm("row"), of),
-	)
+	return requests(variables, point, operation)(of)
+}
+
+// requests makes the inputs around many rows.
+func requests(variables map[string]string, point, operation string) func(of *ast.Term) ast.Value {
+	session := ast.NewTerm(ast.MustInterfaceToValue(map[string]any{"role": "user", "variables": variables, "auth": "jwt", "ip": "192.0.2.7"}))
+	about := ast.ObjectTerm(ast.Item(ast.StringTerm("type"), ast.StringTerm(operation)))
+	return func(of *ast.Term) ast.Value {
+		return ast.NewObject(
+			ast.Item(ast.StringTerm("point"), ast.StringTerm(point)),
+			ast.Item(ast.StringTerm("project"), projectTerm),
+			ast.Item(ast.StringTerm("session"), session),
+			ast.Item(ast.StringTerm("operation"), about),
+			ast.Item(ast.StringTerm("resource"), resourceTerm),
+			ast.Item(ast.StringTerm("row"), of),
+		)
+	}
 }
 
 func (o *oracle) allows(in ast.Value) bool {
@@ -81,8 +96,9 @@ func (b *bench) differences(t testing.TB, p policy, rows []*ast.Term) (differenc
 		for _, one := range list {
 			got = append(got, int(one.(map[string]any)["id"].(float64)))
 		}
+		around := requests(variables, "row_filter", "query")
 		for id, of := range rows {
-			if judge.allows(request(variables, "row_filter", "query", of)) {
+			if judge.allows(around(of)) {
 				want = append(want, id)
 			}
 		}
@@ -126,16 +142,24 @@ func TestTheEngineAnswersTheRowsThatOPAAllows(t *testing.T) {
 	rows := map[bool][]*ast.Term{false: b.rowsOf(false), true: b.rowsOf(true)}
 	shapes := map[string]int{}
 	discerning := 0
-	for _, p := range all() {
-		shapes[p.shape]++
-		differences, allowed, _ := b.differences(t, p, rows[p.nulls])
-		if len(differences) > 0 {
-			t.Errorf("%s:\n%s\n%s", p.shape, p.text, strings.Join(differences, "\n"))
+	var mu sync.Mutex
+	t.Run("policies", func(t *testing.T) { // ends when all of them have
+		for _, p := range all() {
+			shapes[p.shape]++
+			t.Run(p.shape, func(t *testing.T) {
+				t.Parallel()
+				differences, allowed, _ := b.differences(t, p, rows[p.nulls])
+				if len(differences) > 0 {
+					t.Errorf("%s\n%s", p.text, strings.Join(differences, "\n"))
+				}
+				if allowed > 0 && allowed < len(sessionsFor(p))*len(rows[false]) {
+					mu.Lock()
+					defer mu.Unlock()
+					discerning++
+				}
+			})
 		}
-		if allowed > 0 && allowed < len(sessionsFor(p))*len(rows[false]) {
-			discerning++
-		}
-	}
+	})
 	for shape, count := range shapes {
 		if count < 2 {
 			t.Errorf("the shape %q is tried by %d policy only", shape, count)
