@@ -51,6 +51,12 @@ func run(t testing.TB, database, statement string) {
 // the test ends.
 func forward(t testing.TB, socket string) (address string) {
 	t.Helper()
+	return forwardTo(t, func() string { return socket })
+}
+
+// forwardTo is forward to a socket that may be another one later.
+func forwardTo(t testing.TB, socket func() string) (address string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +67,7 @@ func forward(t testing.TB, socket string) (address string) {
 			if err != nil {
 				return
 			}
-			go join(client, socket)
+			go join(client, socket())
 		}
 	}()
 	t.Cleanup(func() { listener.Close() })
