@@ -165,11 +165,7 @@ func (w *writer) rowsAsJSON(s *plan.Select, outer *scope) {
 		w.record(s.Output)
 		w.text("), '[]') FROM (")
 	} else {
-		if longKeys(s.Output) {
-			w.record(s.Output)
-		} else {
-			w.text("row_to_json(" + rowAlias + ")")
-		}
+		w.objectOf(s.Output)
 		w.text(" FROM (")
 	}
 	w.rows(s, outer)

@@ -17,6 +17,10 @@ import (
 // insert or update looks into tables, over relationships, the first statement
 // yields the written rows instead, and a second one, in the same transaction,
 // answers from them. A delete answers with what was there before.
+//
+// What writes one row, whatever it holds, and answers with that row alone, needs no
+// CTE, which costs Postgres as much as writing a small row: its RETURNING is the
+// answer.
 
 // Mutation is how a mutation is written and answered.
 type Mutation struct {
@@ -33,10 +37,15 @@ type Mutation struct {
 func Insert(in *plan.Insert) Mutation {
 	w := &writer{}
 	row := &scope{alias: w.alias()}
-	w.text("WITH \"w\" AS (INSERT INTO ")
+	direct := in.Conflict == nil && direct(in.Table, in.Returning, in.Check, in.Most)
+	w.begin(direct)
+	w.text("INSERT INTO ")
 	w.table(in.Table)
 	w.text(" AS " + quote(row.alias))
 	w.insertRows(in)
+	if direct {
+		return w.directly(in.Returning, row)
+	}
 	w.onConflict(in.Conflict, row)
 	return w.mutation(in.Table, in.Returning, in.Most, func(whole bool) { w.checked(in.Check, in.Conflict, row, whole) })
 }
@@ -134,7 +143,9 @@ func (w *writer) onConflict(c *plan.Conflict, row *scope) {
 func Update(u *plan.Update) Mutation {
 	w := &writer{}
 	row := &scope{alias: w.alias()}
-	w.text("WITH \"w\" AS (UPDATE ")
+	direct := direct(u.Table, u.Returning, u.Check, u.Most)
+	w.begin(direct)
+	w.text("UPDATE ")
 	w.table(u.Table)
 	w.text(" AS " + quote(row.alias) + " SET ")
 	for i, a := range u.Set {
@@ -142,6 +153,9 @@ func Update(u *plan.Update) Mutation {
 		w.assignment(a, row)
 	}
 	w.where(nil, u.Where, row)
+	if direct {
+		return w.directly(u.Returning, row)
+	}
 	return w.mutation(u.Table, u.Returning, u.Most, func(whole bool) { w.returning(u.Check, row, whole) })
 }
 
@@ -173,15 +187,60 @@ func (w *writer) assignment(a plan.Assignment, row *scope) {
 func Delete(d *plan.Delete) Mutation {
 	w := &writer{}
 	row := &scope{alias: w.alias()}
-	w.text("WITH \"w\" AS (DELETE FROM ")
+	direct := direct(d.Table, d.Returning, nil, d.Most)
+	w.begin(direct)
+	w.text("DELETE FROM ")
 	w.table(d.Table)
 	w.text(" AS " + quote(row.alias))
 	w.where(nil, d.Where, row)
+	if direct {
+		return w.directly(d.Returning, row)
+	}
 	w.target = &d.Table
 	w.returning(nil, row, w.readsRow(d.Returning))
 	w.answer(d.Returning)
 	w.held(d.Most)
 	return Mutation{Write: w.statement(), Unchecked: d.Most == 0}
+}
+
+// direct reports whether a mutation answers with nothing but columns of its only
+// row, which nothing can undo.
+func direct(table catalog.Name, r plan.Returning, check filter.Expr, most int) bool {
+	if !r.One || most > 0 || !filter.IsTrue(check) {
+		return false
+	}
+	answer := &writer{}
+	answer.fromWritten(table)
+	before := answer.tables
+	answer.answer(r)
+	return answer.tables == before && !answer.readsRow(r)
+}
+
+// begin writes what stands before a statement that is answered from what it writes.
+func (w *writer) begin(direct bool) {
+	if !direct {
+		w.text(`WITH "w" AS (`)
+	}
+}
+
+// directly ends a mutation that is direct.
+func (w *writer) directly(r plan.Returning, row *scope) Mutation {
+	output := r.Members[0].Rows
+	w.text(" RETURNING (SELECT ")
+	w.objectOf(output)
+	w.text(" FROM (SELECT ")
+	w.outputs(output, row)
+	w.text(") AS " + rowAlias + "), true")
+	return Mutation{Write: w.statement(), Unchecked: true}
+}
+
+// objectOf writes the object of the row that a subselect yields.
+func (w *writer) objectOf(output []plan.Output) {
+	if longKeys(output) {
+		w.record(output)
+	} else {
+		w.text("row_to_json(" + rowAlias + ")")
+	}
 }
 
 // rowColumn carries the whole row through RETURNING, as a value of its table.
@@ -294,11 +353,7 @@ func (w *writer) written(output []plan.Output, shape plan.Shape) {
 		w.text("), '[]') FROM (SELECT ")
 	} else {
 		w.text("(SELECT ")
-		if longKeys(output) {
-			w.record(output)
-		} else {
-			w.text("row_to_json(" + rowAlias + ")")
-		}
+		w.objectOf(output)
 		w.text(" FROM (SELECT ")
 	}
 	w.outputs(output, row)
