@@ -22,6 +22,23 @@ import (
 func (s *service) registerOpenAPI() {
 	register(s, endpoint{id: "importActions", method: http.MethodPost, path: "/projects/{project}/actions:import-openapi", class: authz.ClassWrite,
 		tag: "Actions", maxBody: 6 << 20, summary: "Definitions of actions, made of the operations of an OpenAPI document; nothing is stored without apply"}, s.importActions)
+	register(s, endpoint{id: "getActionDocument", method: http.MethodGet, path: "/projects/{project}/actions/{name}/openapi", class: authz.ClassRead,
+		tag: "Actions", summary: "The OpenAPI 3.1 document of the action's handler: what it is sent, and what it may answer"}, s.describeHandler)
+}
+
+func (s *service) describeHandler(ctx context.Context, c *call, in *ActionPath) (*objectOutput, error) {
+	current, err := s.Revisions.Current(ctx, c.project.ID)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := current.Document.Action(in.Name); !ok {
+		return nil, errNotFound
+	}
+	text, err := openapi.Describe(current.Document, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &objectOutput{ETag: tag(current.ResourceVersion), Body: text}, nil
 }
 
 // documentText is a document as text, or as the JSON object that it is.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
 )
 
 // payments is the body of an import of a document that the engine's own tests have.
@@ -17,6 +19,24 @@ func payments(t *testing.T, extra map[string]any) string {
 		body[k] = v
 	}
 	return string(must(json.Marshal(body))(t))
+}
+
+func TestTheHandlerOfAnActionIsDescribed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	slug, owner := s.tenant("Shop")
+	p := s.project(slug, owner, "shop-described")
+	s.want(200, owner, "POST", p+"/tables:track", `{"tables":"all"}`)
+	s.want(201, owner, "POST", p+"/actions", placeOrder)
+	a := s.want(200, s.key(slug, owner, "viewer"), "GET", p+"/actions/placeOrder/openapi", "")
+	read := must(openapi3.NewLoader().LoadFromData([]byte(a.text)))(t)
+	if err := read.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if read.Paths.Find("/place-order") == nil || a.header.Get("ETag") == "" {
+		t.Errorf("the document is not that of the handler: %s", a.text)
+	}
+	s.want(404, owner, "GET", p+"/actions/nope/openapi", "")
 }
 
 func TestActionsAreImportedFromAnOpenAPIDocument(t *testing.T) {

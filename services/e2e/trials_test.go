@@ -234,6 +234,8 @@ var trials = map[string]trial{
 
 	"generateActionHandler": {query: "?framework=go"},
 
+	"getActionDocument": {},
+
 	"importActions": {body: fixed(map[string]any{"document": petsDocument})},
 
 	"listActionRuns": {},

@@ -37,13 +37,13 @@ func read(text string) (*openapi3.T, error) {
 	if len(w.notes) > 0 {
 		return nil, &Error{Notes: w.notes}
 	}
-	plain, err := json.Marshal(tree)
+	bare, err := json.Marshal(tree)
 	if err != nil {
 		return nil, refused("", "the document can't be read")
 	}
 	loader := openapi3.NewLoader()
 	loader.IsExternalRefsAllowed = false
-	doc, err := loader.LoadFromData(plain)
+	doc, err := loader.LoadFromData(bare)
 	if err != nil {
 		return nil, refused("", "not an OpenAPI document: %s", short(err.Error()))
 	}
@@ -115,7 +115,7 @@ func (c *converter) value(n *yaml.Node, pointer string, level int) (any, error) 
 	case yaml.MappingNode:
 		return c.mapping(n, pointer, level)
 	}
-	return scalar(n), nil
+	return plain(n), nil
 }
 
 func (c *converter) mapping(n *yaml.Node, pointer string, level int) (any, error) {
@@ -137,8 +137,8 @@ func (c *converter) mapping(n *yaml.Node, pointer string, level int) (any, error
 	return out, nil
 }
 
-// scalar is a value as JSON has it: dates and what JSON can't say stay text.
-func scalar(n *yaml.Node) any {
+// plain is a value as JSON has it: dates and what JSON can't say stay text.
+func plain(n *yaml.Node) any {
 	switch n.ShortTag() {
 	case "!!null":
 		return nil
