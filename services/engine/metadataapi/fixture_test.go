@@ -60,8 +60,10 @@ func newProject(t *testing.T) *project {
 	check(err)
 	t.Cleanup(kept.Close)
 	pools := source.NewPools((&net.Dialer{}).DialContext)
+	recorder := audit.NewRecorder(kept, audit.Options{})
+	t.Cleanup(func() { _ = recorder.Close(context.Background()) })
 	registry := live.New(live.Deps{
-		Store: kept, Pools: pools, Client: http.DefaultClient, Metrics: metrics.New(prometheus.NewRegistry(), metrics.Options{}), Logger: logger,
+		Recorder: recorder, Store: kept, Pools: pools, Client: http.DefaultClient, Metrics: metrics.New(prometheus.NewRegistry(), metrics.Options{}), Logger: logger,
 	})
 	t.Cleanup(registry.Close)
 	revisions := &revision.Service{Store: kept, Live: registry, Pools: pools, Logger: logger}
