@@ -16,7 +16,15 @@ func TestTheLinksOfTheDocsLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages = append(pages, filepath.Join(root(t), "README.md"), filepath.Join(root(t), "ops/deploy/README.md"))
+	readme := readFile(t, "README.md")
+	for _, page := range pages {
+		if name := filepath.Base(page); !strings.Contains(readme, "](ops/docs/"+name+")") {
+			t.Errorf("README.md does not tell of ops/docs/%s", name)
+		}
+	}
+	for _, folder := range []string{".", "ops/deploy", "ops/examples", "ops/examples/cqrs"} {
+		pages = append(pages, filepath.Join(root(t), folder, "README.md"))
+	}
 	checked := 0
 	for _, page := range pages {
 		text, err := os.ReadFile(page)

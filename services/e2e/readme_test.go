@@ -25,12 +25,14 @@ type block struct {
 	language, marker, text string
 }
 
-// markers are what the info string of a block may say after the language.
+// markers are what the info string of a block of the README may say after the
+// language.
 var markers = []string{"picture", "run", "test", "quickstart", "quickstart background", "answer"}
 
 // fencedBlocks finds the fenced blocks of a Markdown text. A fence that is not
-// closed, and a block without one of the markers, are mistakes.
-func fencedBlocks(markdown string) ([]block, error) {
+// closed, and a block without one of the markers, are mistakes. A marker that ends
+// with a space begins the one of the block, which goes on with a name.
+func fencedBlocks(markdown string, markers []string) ([]block, error) {
 	var blocks []block
 	var open *block
 	number := 0
@@ -40,7 +42,10 @@ func fencedBlocks(markdown string) ([]block, error) {
 		switch {
 		case isFence && open == nil:
 			language, marker, _ := strings.Cut(strings.TrimSpace(info), " ")
-			if !slices.Contains(markers, marker) {
+			known := slices.ContainsFunc(markers, func(m string) bool {
+				return marker == m || strings.HasSuffix(m, " ") && strings.HasPrefix(marker, m)
+			})
+			if !known {
 				return nil, fmt.Errorf("line %d: a block with the info string %q; expected a language and one of %q", number, info, markers)
 			}
 			open = &block{line: number, language: language, marker: marker}
@@ -79,12 +84,14 @@ func readFile(t testing.TB, path ...string) string {
 func TestEveryFencedBlockNeedsAMarker(t *testing.T) {
 	t.Parallel()
 	for name, markdown := range map[string]string{
-		"no info string":    "```\necho\n```\n",
-		"only a language":   "```sh\necho\n```\n",
-		"an unknown marker": "```sh demo\necho\n```\n",
-		"not closed":        "```sh run\necho\n",
+		"no info string":     "```\necho\n```\n",
+		"only a language":    "```sh\necho\n```\n",
+		"an unknown marker":  "```sh demo\necho\n```\n",
+		"more than a marker": "```sh run this\necho\n```\n",
+		"no name":            "```go from\nx\n```\n",
+		"not closed":         "```sh run\necho\n",
 	} {
-		if blocks, err := fencedBlocks(markdown); err == nil {
+		if blocks, err := fencedBlocks(markdown, []string{"run", "from "}); err == nil {
 			t.Errorf("%s: accepted as %v", name, blocks)
 		}
 	}
@@ -94,7 +101,7 @@ func TestEveryFencedBlockNeedsAMarker(t *testing.T) {
 // shell, against a program as `make run` starts it.
 func TestTheReadmeIsTrue(t *testing.T) {
 	t.Parallel()
-	blocks, err := fencedBlocks(readFile(t, "README.md"))
+	blocks, err := fencedBlocks(readFile(t, "README.md"), markers)
 	if err != nil {
 		t.Fatal("README.md: ", err)
 	}
@@ -108,7 +115,7 @@ func TestTheReadmeIsTrue(t *testing.T) {
 	free.Close()
 	replace := strings.NewReplacer("http://localhost:8080", s.PublicURL, "127.0.0.1:9090", handler)
 
-	shell := startShell(t)
+	shell := startShell(t, "README.md", t.TempDir())
 	var printed []any // by the block before
 	ran := map[string]int{}
 	for _, b := range blocks {
@@ -157,8 +164,10 @@ func checkMakeTarget(t *testing.T, makefile string, b block) {
 	}
 }
 
-// shell is one bash session that is given commands as a person types them.
+// shell is one bash session that is given the commands of a page as a person types
+// them.
 type shell struct {
+	page    string
 	stdin   io.WriteCloser
 	stdout  *bufio.Reader
 	stderr  *output
@@ -167,10 +176,10 @@ type shell struct {
 
 const blockEnd = "----- end of the block -----"
 
-func startShell(t *testing.T) *shell {
+func startShell(t *testing.T, page, dir string) *shell {
 	t.Helper()
-	sh := &shell{stderr: &output{}, command: exec.Command("bash")}
-	sh.command.Dir = t.TempDir()
+	sh := &shell{page: page, stderr: &output{}, command: exec.Command("bash")}
+	sh.command.Dir = dir
 	sh.command.Env = environment()
 	sh.command.Stderr = sh.stderr
 	var err error
@@ -200,7 +209,7 @@ func startShell(t *testing.T) *shell {
 func (sh *shell) run(t *testing.T, line int, text string) string {
 	t.Helper()
 	if _, err := io.WriteString(sh.stdin, text+"\nprintf '\\n%s\\n' '"+blockEnd+"'\n"); err != nil {
-		t.Fatalf("README.md, line %d: %v\n%s", line, err, sh.stderr)
+		t.Fatalf("%s, line %d: %v\n%s", sh.page, line, err, sh.stderr)
 	}
 	var out strings.Builder
 	for {
@@ -211,7 +220,7 @@ func (sh *shell) run(t *testing.T, line int, text string) string {
 		out.WriteString(got)
 		if err != nil {
 			_ = sh.command.Wait()
-			t.Fatalf("README.md, line %d: the shell ended: %s\n%s\n%s", line, sh.command.ProcessState, sh.stderr, out.String())
+			t.Fatalf("%s, line %d: the shell ended: %s\n%s\n%s", sh.page, line, sh.command.ProcessState, sh.stderr, out.String())
 		}
 	}
 }
@@ -228,18 +237,23 @@ func (sh *shell) close(t *testing.T) {
 
 // startBackground runs a command in the repository until the test ends, with
 // all that it starts.
-func startBackground(t *testing.T, text string) {
+func startBackground(t *testing.T, text string, environ ...string) {
 	t.Helper()
 	command := exec.Command("bash", "-c", text)
 	command.Dir = root(t)
-	command.Env = environment()
+	command.Env = environment(environ...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out := &output{}
+	command.Stdout, command.Stderr = out, out
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 		_ = command.Wait() // it was killed
+		if t.Failed() {
+			t.Logf("%s:\n%s", text, out)
+		}
 	})
 }
 
