@@ -30,7 +30,13 @@ const (
 	HeaderCompletion = "X-Completion-Token"
 	// HeaderIdempotencyKey carries the client's key of a mutation.
 	HeaderIdempotencyKey = "Idempotency-Key"
+	// HeaderProbe is there when a handler is only tried out, and names the probe.
+	HeaderProbe = "X-Tenantry-Probe"
 )
+
+// ProbeVariable is the session variable that goes with HeaderProbe. Unlike the header
+// it is signed.
+const ProbeVariable = "x-hasura-tenantry-probe"
 
 // SecretPrefix begins every signing secret; base64 of 24 to 64 bytes follows.
 const SecretPrefix = "whsec_"

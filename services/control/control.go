@@ -41,6 +41,7 @@ type Revisions interface {
 	MoveDatabase(ctx context.Context, author revision.Author, project string, url vault.Secret) (revision.Outcome, error)
 	SDL(ctx context.Context, project, role string) (string, error)
 	TestPermissions(ctx context.Context, project string) ([]instance.TestResult, error)
+	VerifyHandler(ctx context.Context, project string, v instance.Verification) ([]instance.ProbeResult, error)
 	// TestPolicies and TryPolicies take the policy as edit leaves it; nothing is
 	// stored.
 	TestPolicies(ctx context.Context, project string, edit func(*settings.Settings) error) (authz.TestRun, error)
@@ -159,6 +160,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerMetadata()
 	s.registerCodegen() // before the actions: their path of one name would take it
 	s.registerOpenAPI()
+	s.registerVerification()
 	s.registerActions()
 	s.registerRuns()
 	s.registerPolicies()

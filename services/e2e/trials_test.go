@@ -234,7 +234,8 @@ var trials = map[string]trial{
 
 	"generateActionHandler": {query: "?framework=go"},
 
-	"getActionDocument": {},
+	"getActionDocument":   {},
+	"verifyActionHandler": {body: fixed(map[string]any{"probes": []string{"minimal"}})},
 
 	"importActions": {body: fixed(map[string]any{"document": petsDocument})},
 

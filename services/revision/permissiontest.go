@@ -74,3 +74,12 @@ func (s *Service) TestPermissions(ctx context.Context, project string) ([]instan
 	}
 	return e.Current().Instance.TestPermissions(ctx), nil
 }
+
+// VerifyHandler tries out the handler of an action of a project as it serves now.
+func (s *Service) VerifyHandler(ctx context.Context, project string, v instance.Verification) ([]instance.ProbeResult, error) {
+	e, err := s.Live.Get(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	return e.Current().Instance.VerifyHandler(ctx, v)
+}

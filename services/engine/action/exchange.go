@@ -41,6 +41,8 @@ type exchange struct {
 	complete bool // answer is the whole body
 	pending  bool // the handler will report its result
 	called   bool // the handler was reached out to
+
+	probe *Probe // nil for calls of clients
 }
 
 // run is the way of one call.
@@ -201,6 +203,11 @@ func encode(payload any) ([]byte, *errcode.Error) {
 // sign sets the headers that identify the call; nobody else can set them.
 func (x *exchange) sign(headers http.Header) {
 	id, at := x.call.ID, x.caller.Now()
+	signer, signs := x.caller.signer, len(x.caller.SigningKeys) > 0
+	if x.probe != nil {
+		at, signer, signs = x.probe.signs(at, signer, signs)
+		headers.Set(webhook.HeaderProbe, x.probe.Name)
+	}
 	if id == "" || !validValue(id) {
 		id = newID()
 	}
@@ -212,13 +219,13 @@ func (x *exchange) sign(headers http.Header) {
 	if !x.call.Completion.IsZero() {
 		headers.Set(webhook.HeaderCompletion, x.call.Completion.Reveal())
 	}
-	if name := x.call.Action.Name; name != "" { // a validation has none, and its webhook no part in what is decided
+	if name := x.call.Action.Name; name != "" && x.probe == nil { // a validation has none, and its webhook no part in what is decided
 		if token := x.caller.Delegation.Token(x.call.Session, name, x.caller.timeout(x.call.Action)); token != "" {
 			headers.Set(webhook.HeaderDelegation, token)
 		}
 	}
-	if len(x.caller.SigningKeys) > 0 {
-		headers.Set(webhook.HeaderSignature, x.caller.signer.Sign(id, at, x.body))
+	if signs {
+		headers.Set(webhook.HeaderSignature, signer.Sign(id, at, x.body))
 	}
 }
 

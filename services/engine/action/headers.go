@@ -35,7 +35,7 @@ var transportHeaders = set(
 // identityHeaders are what a handler trusts to be ours; neither a client nor a
 // tenant can set them.
 var identityHeaders = set(
-	webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature, webhook.HeaderDelegation, webhook.HeaderCompletion,
+	webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature, webhook.HeaderDelegation, webhook.HeaderCompletion, webhook.HeaderProbe,
 )
 
 func set(names ...string) map[string]bool {
