@@ -10,6 +10,7 @@ import (
 	"tenantry/services/engine/schema/sdl"
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
+	"tenantry/tenants/store"
 )
 
 func (s *service) registerActions() {
@@ -221,10 +222,11 @@ func (s *service) storeAction(ctx context.Context, c *call, ifMatch string, chan
 type deleteActionInput struct {
 	ActionPath
 	Forced
+	ClearData bool `query:"clear_data" doc:"Delete the runs of an asynchronous action, too. Without it open ones fail, and all are kept as long as others."`
 }
 
 func (s *service) deleteAction(ctx context.Context, c *call, in *deleteActionInput) (*empty, error) {
-	_, err := s.Revisions.Apply(ctx, c.project.ID, revision.Change{
+	change := revision.Change{
 		Author: c.author(), Action: "action.delete", Target: c.in("actions", in.Name), Force: in.Force,
 		Metadata: func(doc *metadata.Document) (*metadata.Document, error) {
 			if _, ok := doc.Action(in.Name); !ok {
@@ -238,6 +240,13 @@ func (s *service) deleteAction(ctx context.Context, c *call, in *deleteActionInp
 			doc.CustomTypes = types
 			return doc, nil
 		},
-	})
+	}
+	if in.ClearData {
+		change.Also = func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.DeleteRuns(ctx, c.project.ID, store.RunPurge{Action: in.Name, Open: true})
+			return err
+		}
+	}
+	_, err := s.Revisions.Apply(ctx, c.project.ID, change)
 	return nil, err
 }

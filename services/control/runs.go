@@ -17,6 +17,8 @@ func (s *service) registerRuns() {
 	tag, path := "Actions", "/projects/{project}/actions/{name}/runs"
 	register(s, endpoint{id: "listActionRuns", method: http.MethodGet, path: path, class: authz.ClassRead, tag: tag,
 		summary: "Runs of an asynchronous action, newest first"}, s.listRuns)
+	register(s, endpoint{id: "purgeActionRuns", method: http.MethodPost, path: path + ":purge", class: authz.ClassWrite, tag: tag,
+		summary: "Delete runs of an asynchronous action, also of one that is gone"}, s.purgeRuns)
 	register(s, endpoint{id: "cancelActionRun", method: http.MethodPost, path: path + "/{run}:cancel", class: authz.ClassWrite, tag: tag,
 		summary: "End a run that is open; a delivery under way is broken off"}, s.cancelRun)
 	register(s, endpoint{id: "retryActionRun", method: http.MethodPost, path: path + "/{run}:retry", class: authz.ClassWrite, tag: tag,
@@ -68,20 +70,59 @@ type listRunsInput struct {
 }
 
 func (s *service) listRuns(ctx context.Context, c *call, in *listRunsInput) (*page[runView], error) {
-	current, err := s.Revisions.Current(ctx, c.project.ID)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := current.Document.Action(in.Name); !ok {
-		return nil, errNotFound
-	}
 	items, next, err := s.Store.Runs(ctx, c.project.ID, store.RunFilter{
 		Action: in.Name, State: store.RunState(in.Status), User: in.User, Since: in.Since, Before: in.Before,
 	}, in.page())
+	if err == nil && len(items) == 0 {
+		err = s.findAction(ctx, c, in.Name)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return pageOf(items, next, viewRun), nil
+}
+
+// findAction refuses the name of an action that is not there. One that is gone may
+// have left runs, so that it is asked for where there are none.
+func (s *service) findAction(ctx context.Context, c *call, name string) error {
+	current, err := s.Revisions.Current(ctx, c.project.ID)
+	if err != nil {
+		return err
+	}
+	if _, ok := current.Document.Action(name); !ok {
+		return errNotFound
+	}
+	return nil
+}
+
+type purgeRunsInput struct {
+	ActionPath
+	Body struct {
+		Before time.Time `json:"before,omitempty" doc:"Runs created earlier alone."`
+		Open   bool      `json:"open,omitempty" doc:"Also runs that have not ended; deliveries under way are broken off."`
+	}
+}
+
+type purgeRunsOutput struct {
+	Body struct {
+		Deleted int64 `json:"deleted"`
+	}
+}
+
+func (s *service) purgeRuns(ctx context.Context, c *call, in *purgeRunsInput) (*purgeRunsOutput, error) {
+	out := &purgeRunsOutput{}
+	err := s.Store.Change(ctx, nil, func(ctx context.Context, tx *store.Tx) (err error) {
+		out.Body.Deleted, err = tx.DeleteRuns(ctx, c.project.ID, store.RunPurge{Action: in.Name, Before: in.Body.Before, Open: in.Body.Open})
+		if err == nil && out.Body.Deleted == 0 {
+			err = s.findAction(ctx, c, in.Name)
+		}
+		tx.Record(c.event("action.run.purge", c.in("actions", in.Name, "runs"), map[string]any{"deleted": out.Body.Deleted}))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // RunPath are the parameters of paths of one run.

@@ -16,6 +16,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
+	"tenantry/ops/audit"
 	"tenantry/services/engine/instance"
 	"tenantry/tenants/store"
 )
@@ -78,12 +79,18 @@ func TestEveryRunIsFinishedAlthoughWorkersAreKilled(t *testing.T) {
 
 func TestManyRunsOfOneProjectDoNotDelayAnother(t *testing.T) {
 	t.Parallel()
-	p := setup(t, func(delivery) (int, string) { time.Sleep(50 * time.Millisecond); return 200, done }, map[string]string{"count": ""})
-	other := p.project("other", strings.Replace(p.instance(p.shop).Document.Actions[0].Definition.Handler, "/count", "", 1), map[string]string{"count": ""})
+	p := setup(t, func(d delivery) (int, string) {
+		if d.action == "slow" {
+			time.Sleep(2 * time.Second)
+		}
+		return 200, done
+	}, map[string]string{"slow": ""})
+	other := p.project("other", strings.TrimSuffix(p.instance(p.shop).Document.Actions[0].Definition.Handler, "/slow"), map[string]string{"count": ""})
 	for n := range 200 {
-		p.queue(p.shop, user("user", "1"), "count", n)
+		p.queue(p.shop, user("user", "1"), "slow", n)
 	}
-	// The rest of the crowd waits behind those and is never reached.
+	// The rest of the crowd waits behind those and is never reached: what is sealed
+	// belongs to another id.
 	conn := must(pgx.Connect(context.Background(), p.control))(t)
 	defer conn.Close(context.Background())
 	if _, err := conn.Exec(context.Background(), `INSERT INTO tenantry.action_runs (id, project_id, action, role, identity, request, headers, token_hash, deadline, available_at)
@@ -94,20 +101,87 @@ func TestManyRunsOfOneProjectDoNotDelayAnother(t *testing.T) {
 	for range 2 {
 		p.work(8)
 	}
+	for end := time.Now().Add(10 * time.Second); must(p.store.CountRuns(context.Background()))(t).Running < 8; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the crowd does not keep the workers busy")
+		}
+	}
 	var waits []time.Duration
-	for n := range 30 {
+	for n := range 100 {
 		started := time.Now()
 		id := p.queue(other, user("user", "1"), "count", n)
 		p.until(other, id, store.RunCompleted, 10*time.Second)
 		waits = append(waits, time.Since(started))
 	}
 	slices.Sort(waits)
-	t.Logf("a single run beside 100 000 others: p50 %s, most %s", waits[len(waits)/2], waits[len(waits)-1])
-	if most := waits[len(waits)-1]; most > 2*time.Second {
-		t.Errorf("a single run took %s beside 100 000 runs of another project", most)
+	t.Logf("a single run beside 100 000 others: p50 %s, p99 %s", waits[len(waits)/2], waits[len(waits)*99/100])
+	if p99 := waits[len(waits)*99/100]; p99 > 2*time.Second {
+		t.Errorf("a single run took %s beside 100 000 runs of another project", p99)
 	}
-	if c := must(p.store.CountRuns(context.Background()))(t); c.Queued < 1000 {
+	if c := must(p.store.CountRuns(context.Background()))(t); c.Queued < 100_000 || c.Running < 8 {
 		t.Errorf("the crowd was gone: %+v", c)
+	}
+}
+
+func TestALeaseIsRenewedUntilItsWorkerDiesAndTheRunThenComesFirst(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	begun, died := make(chan string, 1), make(chan struct{})
+	p := setup(t, func(d delivery) (int, string) {
+		if d.action == "long" && d.n == 1 {
+			begun <- d.id
+			<-d.gone
+			close(died)
+		} else if d.action == "long" {
+			begun <- d.id
+		} else {
+			time.Sleep(300 * time.Millisecond)
+		}
+		return 200, done
+	}, map[string]string{"long": `, "timeout": 120`, "count": ""})
+	kill, _ := p.work(2)
+	id := p.queue(p.shop, user("user", "1"), "long", 1)
+	<-begun
+	// The others of its project keep the second worker, which has one place for them,
+	// busy for longer than all of this takes.
+	for n := range 300 {
+		p.queue(p.shop, user("user", "1"), "count", n)
+	}
+	p.work(2)
+	conn := must(pgx.Connect(ctx, p.control))(t)
+	defer conn.Close(ctx)
+	for end := time.Now().Add(store.Lease + 3*time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		var lease, age float64
+		if err := conn.QueryRow(ctx, `SELECT extract(epoch FROM lease_until - heartbeat_at)::float8, extract(epoch FROM now() - heartbeat_at)::float8
+			FROM tenantry.action_runs WHERE id = $1`, id).Scan(&lease, &age); err != nil {
+			t.Fatal(err)
+		}
+		if lease != 15 || age > 8 {
+			t.Fatalf("a lease of %v s that was renewed %v s ago", lease, age)
+		}
+	}
+	select {
+	case <-begun:
+		t.Fatal("the run was taken from a worker that lives")
+	default:
+	}
+	kill()
+	<-died
+	killed := time.Now()
+	select {
+	case again := <-begun:
+		if again != id {
+			t.Errorf("the second delivery has the webhook-id %s, the first %s", again, id)
+		}
+		t.Logf("delivered again %s after its worker's death", time.Since(killed))
+	case <-time.After(30 * time.Second):
+		t.Fatal("not delivered again within 30 s of its worker's death")
+	}
+	if run := p.until(p.shop, id, store.RunCompleted, 10*time.Second); run.Deliveries != 2 || len(run.Attempts) != 1 {
+		t.Errorf("the record tells of %d deliveries and the attempts %+v", run.Deliveries, run.Attempts)
+	}
+	if c := must(p.store.CountRuns(ctx))(t); c.Queued == 0 {
+		t.Error("no others were left to wait behind")
 	}
 }
 
@@ -282,7 +356,7 @@ func TestAHandlerReportsOnceWithItsToken(t *testing.T) {
 	}
 }
 
-func TestCancellingBreaksADeliveryOff(t *testing.T) {
+func TestCancellingOrDeletingARunBreaksItsDeliveryOff(t *testing.T) {
 	t.Parallel()
 	started, broken := make(chan struct{}, 1), make(chan struct{}, 1)
 	p := setup(t, func(d delivery) (int, string) {
@@ -295,18 +369,41 @@ func TestCancellingBreaksADeliveryOff(t *testing.T) {
 		return 200, done
 	}, map[string]string{"count": ""})
 	p.work(4)
-	id := p.queue(p.shop, user("user", "1"), "count", 1)
-	<-started
-	if ok, err := p.store.CancelRun(context.Background(), p.shop, id, json.RawMessage(`{"code":"action-cancelled"}`)); err != nil || !ok {
-		t.Fatal(ok, err)
+	ctx := context.Background()
+	for _, end := range []func(id string){
+		func(id string) {
+			if ok, err := p.store.CancelRun(ctx, p.shop, id, json.RawMessage(`{"code":"action-cancelled"}`)); err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+		},
+		func(string) {
+			if err := p.store.Change(ctx, []audit.Event{{Kind: audit.KindChange, Action: "test", Outcome: audit.OK}}, func(ctx context.Context, tx *store.Tx) error {
+				n, err := tx.DeleteRuns(ctx, p.shop, store.RunPurge{Action: "count", Open: true})
+				if n != 2 { // the cancelled one, too
+					t.Errorf("%d runs were deleted", n)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		id := p.queue(p.shop, user("user", "1"), "count", 1)
+		<-started
+		end(id)
+		select {
+		case <-broken: // long before the lease would be missed
+		case <-time.After(2 * time.Second):
+			t.Error("the delivery went on")
+		}
+		time.Sleep(200 * time.Millisecond)
+		if run, err := p.store.Run(ctx, p.shop, id); err == nil && run.State != store.RunCancelled {
+			t.Errorf("the run is %s", run.State)
+		}
 	}
-	select {
-	case <-broken:
-	case <-time.After(5 * time.Second):
-		t.Error("the delivery went on")
+	if runs, _, err := p.store.Runs(ctx, p.shop, store.RunFilter{}, store.Page{}); err != nil || len(runs) != 0 {
+		t.Errorf("runs are left: %+v, %v", runs, err)
 	}
-	time.Sleep(200 * time.Millisecond)
-	p.until(p.shop, id, store.RunCancelled, time.Second)
 }
 
 func TestAWorkerThatStopsHandsItsRunsOn(t *testing.T) {

@@ -139,6 +139,6 @@ func SetAllowlistScope(doc *Document, args AllowlistEntry) (*Document, error) {
 // DropActionArgs are the arguments of the command that drops an action.
 type DropActionArgs struct {
 	Name string `json:"name"`
-	// ClearData removes what asynchronous calls have left.
+	// ClearData removes the runs that asynchronous calls have left; nil is true.
 	ClearData *bool `json:"clear_data,omitempty"`
 }

@@ -94,8 +94,9 @@ func (s *Store) openRun(r Run, request, headers []byte) (openRequest, openHeader
 // RenewRuns prolongs the leases of a worker and returns the ids of those runs
 // that are still its own: others were cancelled, completed or taken over.
 func (s *Store) RenewRuns(ctx context.Context, worker string, ids []string) ([]string, error) {
-	rows, err := s.pool.Query(ctx, `UPDATE tenantry.action_runs SET heartbeat_at = now(), lease_until = now() + $3::interval
-		WHERE id = ANY($2::text[]::uuid[]) AND state = 'running' AND worker = $1 RETURNING id::text`, worker, ids, Lease)
+	rows, err := s.pool.Query(ctx, `WITH own AS (
+			SELECT id FROM tenantry.action_runs WHERE id = ANY($2::text[]::uuid[]) AND state = 'running' AND worker = $1 ORDER BY id FOR UPDATE)
+		UPDATE tenantry.action_runs SET heartbeat_at = now(), lease_until = now() + $3::interval WHERE id IN (SELECT id FROM own) RETURNING id::text`, worker, ids, Lease)
 	if err != nil {
 		return nil, wrap("renew leases", err)
 	}
@@ -104,18 +105,20 @@ func (s *Store) RenewRuns(ctx context.Context, worker string, ids []string) ([]s
 }
 
 // TakeOverRuns queues the runs of workers that have died, and returns how many.
+// They keep their places in the queue, before those that have not been tried yet.
 func (s *Store) TakeOverRuns(ctx context.Context) (int64, error) {
-	tag, err := s.pool.Exec(ctx, `UPDATE tenantry.action_runs SET state = 'queued', available_at = now(), `+released+`
+	tag, err := s.pool.Exec(ctx, `UPDATE tenantry.action_runs SET state = 'queued', `+released+`
 		WHERE state = 'running' AND lease_until < now()`)
 	return tag.RowsAffected(), wrap("take over runs", err)
 }
 
 const released = "worker = NULL, lease_until = NULL, heartbeat_at = NULL"
 
-// ReleaseRuns queues runs that their worker will not finish: it stops.
+// ReleaseRuns queues runs that their worker will not finish: it stops. They keep
+// their places as well.
 func (s *Store) ReleaseRuns(ctx context.Context, worker string, ids ...string) error {
 	_, err := s.pool.Exec(ctx, `WITH given AS (
-			UPDATE tenantry.action_runs SET state = 'queued', available_at = now(), `+released+`
+			UPDATE tenantry.action_runs SET state = 'queued', `+released+`
 			WHERE id = ANY($2::text[]::uuid[]) AND state = 'running' AND worker = $1 RETURNING id)
 		SELECT pg_notify($3, $4) FROM given LIMIT 1`, worker, ids, runChannel, runsQueued)
 	return wrap("release runs", err)
@@ -206,20 +209,32 @@ func (s *Store) ExpireRuns(ctx context.Context, errors json.RawMessage) (int64, 
 // PruneRuns deletes runs that ended longer ago than they are kept.
 func (s *Store) PruneRuns(ctx context.Context, kept time.Duration) (int64, error) {
 	tag, err := s.pool.Exec(ctx, `DELETE FROM tenantry.action_runs
-		WHERE id IN (SELECT id FROM tenantry.action_runs WHERE finished_at < now() - $1::interval LIMIT 10000)`, kept)
+		WHERE id IN (SELECT id FROM tenantry.action_runs WHERE finished_at < now() - $1::interval LIMIT 10000 FOR UPDATE SKIP LOCKED)`, kept)
 	return tag.RowsAffected(), wrap("prune runs", err)
 }
 
-// DeleteRuns deletes a project's ended runs of an action that were created before
-// a time, and with all also the open ones.
-func (s *Store) DeleteRuns(ctx context.Context, projectID, action string, before time.Time, all bool) (int64, error) {
-	if !isID(projectID) {
-		return 0, ErrNotFound
-	}
-	tag, err := s.pool.Exec(ctx, `DELETE FROM tenantry.action_runs
-		WHERE project_id = $1 AND action = $2 AND ($3::timestamptz IS NULL OR created_at < $3) AND ($4 OR finished_at IS NOT NULL)`,
-		projectID, action, moment(before), all)
-	return tag.RowsAffected(), wrap("delete runs", err)
+// RunPurge chooses runs of one action to be deleted.
+type RunPurge struct {
+	Action string
+	// Before bounds the time of creation; the zero time does not.
+	Before time.Time
+	// Open deletes also runs that have not ended.
+	Open bool
+}
+
+// DeleteRuns deletes runs of a project and returns how many. A delivery of one of
+// them is broken off when the change commits.
+func (tx *Tx) DeleteRuns(ctx context.Context, projectID string, p RunPurge) (deleted int64, err error) {
+	// In the order in which workers renew their leases, so that neither waits for the
+	// other.
+	err = tx.tx.QueryRow(ctx, `WITH chosen AS (
+			SELECT id FROM tenantry.action_runs
+			WHERE project_id = $1 AND action = $2 AND ($3::timestamptz IS NULL OR created_at < $3) AND ($4 OR finished_at IS NOT NULL)
+			ORDER BY id FOR UPDATE),
+		gone AS (DELETE FROM tenantry.action_runs WHERE id IN (SELECT id FROM chosen) RETURNING id, worker)
+		SELECT count(*), count(CASE WHEN worker IS NOT NULL THEN pg_notify($5, id::text)::text END) FROM gone`,
+		projectID, p.Action, moment(p.Before), p.Open, runChannel).Scan(&deleted, nil)
+	return deleted, wrap("delete runs", err)
 }
 
 // RunCounts are the numbers of open runs of all projects.

@@ -95,11 +95,9 @@ func init() { // literals would refer to themselves through bulk
 		"get_native_query":                       {run: getNativeQuery, reads: true},
 		"get_logical_model":                      {run: getLogicalModel, reads: true},
 
-		"create_action": step(metadata.CreateAction, func(a metadata.ActionArgs) string { return "action " + a.Name }),
-		"update_action": step(metadata.UpdateAction, func(a metadata.ActionArgs) string { return "action " + a.Name }),
-		"drop_action": step(func(doc *metadata.Document, a metadata.DropActionArgs) (*metadata.Document, error) {
-			return metadata.DropAction(doc, a.Name)
-		}, nil),
+		"create_action":            step(metadata.CreateAction, func(a metadata.ActionArgs) string { return "action " + a.Name }),
+		"update_action":            step(metadata.UpdateAction, func(a metadata.ActionArgs) string { return "action " + a.Name }),
+		"drop_action":              {run: dropAction},
 		"test_webhook_transform":   {run: testTransform, reads: true},
 		"create_action_permission": step(metadata.CreateActionPermission, nil),
 		"drop_action_permission":   step(metadata.DropActionPermission, nil),
