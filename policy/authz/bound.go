@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,12 +25,18 @@ const (
 	maxValues   = 4096             // sessions' values of one policy
 )
 
-// registry holds the late modules of a policy and the values that they had.
+// registry holds the late modules of a policy's filters and the values that late
+// modules had.
 type registry struct {
 	mu      sync.RWMutex
 	count   int
 	modules map[string]*lateModule
 	values  map[string]*lateValues
+	// standings are what was found of decisions lately, by request, and shared their
+	// late modules, by text, of size bytes.
+	standings map[[sha256.Size]byte]Standing
+	shared    map[string]*lateModule
+	size      int
 	// refused are why filters could not be made; their names begin with "!".
 	refused map[string]error
 }
@@ -64,7 +71,7 @@ func (r *registry) add(m *lateModule) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.modules == nil {
-		r.modules, r.values = map[string]*lateModule{}, map[string]*lateValues{}
+		r.modules = map[string]*lateModule{}
 	}
 	r.modules[m.id] = m
 }
@@ -112,6 +119,7 @@ func (m *lateModule) reads(r ast.Ref) {
 		}
 		return ""
 	}
+	m.beyond = m.beyond || name(1) != "now" && name(1) != "session"
 	switch {
 	case name(1) == "now":
 		m.now = true
@@ -187,12 +195,18 @@ func (p *Policy) bound(ctx context.Context, s session.Session, name string) (*la
 		return nil, err
 	}
 	m, ok := p.late.modules[id]
+	p.late.mu.RUnlock()
 	if !ok {
-		p.late.mu.RUnlock()
 		return nil, errNoModule
 	}
+	return p.values(ctx, s, m)
+}
+
+// values are those of a module for a session, evaluated or found.
+func (p *Policy) values(ctx context.Context, s session.Session, m *lateModule) (*lateValues, error) {
 	var room [320]byte
 	key := m.appendKey(append(room[:0], p.hash...), s)
+	p.late.mu.RLock()
 	values, ok := p.late.values[string(key)]
 	p.late.mu.RUnlock()
 	if ok && time.Now().Before(values.until) {
@@ -204,8 +218,8 @@ func (p *Policy) bound(ctx context.Context, s session.Session, name string) (*la
 	}
 	p.late.mu.Lock()
 	defer p.late.mu.Unlock()
-	if len(p.late.values) >= maxValues {
-		clear(p.late.values)
+	if p.late.values == nil || len(p.late.values) >= maxValues {
+		p.late.values = map[string]*lateValues{}
 	}
 	p.late.values[string(key)] = values
 	return values, nil

@@ -31,8 +31,9 @@ type lateModule struct {
 	// now tell of the rest.
 	variables     []string
 	auth, ip, now bool
-	// all is true when they may depend on any variable.
-	all bool
+	// all is true when they may depend on any variable, beyond when on more than the
+	// session and the time.
+	all, beyond bool
 }
 
 // lateValue says what becomes of the value of a rule.

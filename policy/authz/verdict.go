@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
 
 	"tenantry/api/session"
 )
@@ -23,21 +24,38 @@ const (
 // an operation is planned and kept with the plan.
 type Standing struct {
 	Verdict Verdict
-	// late is the value that decides when nothing but the session does.
-	late string
+	// late has the value that decides when nothing but the session does.
+	late *lateModule
+	size int
 }
 
+// Size is how many bytes a standing takes that no other one shares.
+func (st Standing) Size() int { return st.size }
+
+// held is the rule of a standing's late module.
+const held = "v0"
+
 // Stand evaluates a decision as far as the role, the operation and the resource
-// determine it; the session's variables, the arguments and data are unknown.
+// determine it; the session's variables, the arguments and data are unknown. What
+// was found lately for the same request is not evaluated again.
 func (p *Policy) Stand(ctx context.Context, r Request) Standing {
 	if !p.Asks(r.Point) || r.Session.IsAdmin() {
 		return Standing{Verdict: Always}
 	}
+	key := known(r)
+	if found, ok := p.late.standing(key); ok {
+		return found
+	}
 	left, _, err := p.partial(ctx, root+"."+ruleAt(r.Point)+" == true", undecided, r)
-	switch {
-	case err != nil: // asked again, and then denied, when a request comes
+	if err != nil { // asked again, and then denied, when a request comes
 		return Standing{}
-	case len(left.Queries) == 0:
+	}
+	return p.late.stands(key, stand(r, left))
+}
+
+// stand is the standing of a decision of which so much is left.
+func stand(r Request, left *rego.PartialQueries) Standing {
+	if len(left.Queries) == 0 {
 		return Standing{Verdict: Never}
 	}
 	t := &translator{rules: map[string][]*ast.Rule{}, overRows: map[string]bool{}}
@@ -53,18 +71,16 @@ func (p *Policy) Stand(ctx context.Context, r Request) Standing {
 	if !t.sessionOnly(left.Queries) {
 		return Standing{}
 	}
-	m := &lateModule{id: p.late.next(), values: map[string]lateValue{}, request: r, support: left.Support}
+	m := &lateModule{values: map[string]lateValue{}, request: r, support: left.Support}
 	b := &body{translator: &translator{late: m}}
-	head := ast.BooleanTerm(true)
-	name := b.add(nil, lateValue{form: lateGuardForm, base: system("bool")}, head, left.Queries[0])
+	b.add(nil, lateValue{form: lateGuardForm, base: system("bool")}, ast.BooleanTerm(true), left.Queries[0])
 	for _, q := range left.Queries[1:] { // other ways to the same value
 		rule := m.rules[0].Copy()
 		rule.Body = q.Copy()
 		m.rules = append(m.rules, rule)
 	}
 	m.settle(t.overRows)
-	p.late.add(m)
-	return Standing{late: name}
+	return Standing{late: m}
 }
 
 // holds reports whether a query is true whatever is unknown: nothing is left of
@@ -121,9 +137,13 @@ func (p *Policy) Stands(ctx context.Context, st Standing, s session.Session) boo
 	switch {
 	case st.Verdict == Always:
 		return true
-	case st.late == "":
+	case st.late == nil:
 		return false
 	}
-	held, err := p.Late(ctx, s, st.late)
-	return err == nil && held != nil && *held == "true"
+	values, err := p.values(ctx, s, st.late)
+	if err != nil || values.errs[held] != nil {
+		return false
+	}
+	text := values.texts[held]
+	return text != nil && *text == "true"
 }

@@ -162,7 +162,8 @@ func (i *Instance) narrowed(r *access.Role, operation string) *access.Role {
 		return found
 	}
 	narrowed := i.policy.Narrow(r, i.rows(operation))
-	if len(i.roles) < maxSchemas {
+	// What permissions name is kept in any case: its filters are, too.
+	if _, known := i.Access.Role(r.Name); known || len(i.roles) < maxSchemas {
 		i.roles[key] = narrowed
 	}
 	return narrowed

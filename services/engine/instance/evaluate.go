@@ -77,7 +77,7 @@ func (i *Instance) PolicyRows(ctx context.Context, role, operation string, point
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.told) < maxSchemas {
+	if _, known := i.Access.Role(role); known || len(i.told) < maxSchemas {
 		i.told[key] = e
 	}
 	return e, nil

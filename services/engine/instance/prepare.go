@@ -124,6 +124,9 @@ func (i *Instance) plan(p *prepared, vars map[string]any) (made *program, grown 
 	made = &program{Program: executor.Compile(planned), asks: i.asks(p.key.role, p.about(), planned), actions: planned.Actions()}
 	made.differs = i.differences(p.role, string(p.operation.Type), planned)
 	size := made.Size() + len(shape)
+	for _, a := range made.asks {
+		size += a.standing.Size() + a.shadow.Size()
+	}
 	// An introspection's answer may depend on the value of a variable, and a filter
 	// that took too long to make may come out next time.
 	if p.operation.Introspects() || size > maxProgram || before != i.policy.Transients() {

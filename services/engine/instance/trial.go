@@ -151,7 +151,7 @@ func (i *Instance) onTrial(r *access.Role, operation string) *access.Role {
 		return found
 	}
 	narrowed := i.shadow.Narrow(r, i.rows(operation))
-	if len(i.trialRoles) < maxSchemas {
+	if _, known := i.Access.Role(r.Name); known || len(i.trialRoles) < maxSchemas {
 		i.trialRoles[key] = narrowed
 	}
 	return narrowed
