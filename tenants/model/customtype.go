@@ -202,6 +202,17 @@ func (c *customTypes) relationships(doc *metadata.ObjectType, pointer string) {
 			t.Relationships = append(t.Relationships, found)
 		}
 	}
+	// What the tenant has named itself goes before the names of aggregates.
+	for _, r := range t.Relationships {
+		if !r.Array {
+			continue
+		}
+		name := r.Target.Naming.aggregateOf(r.Name)
+		_, isField := t.Field(name)
+		if _, taken := t.Relationship(name); !taken && !isField {
+			r.AggregateName = name
+		}
+	}
 }
 
 func (c *customTypes) relationship(t *Type, doc *metadata.TypeRelationship, pointer string) *TypeRelationship {

@@ -240,6 +240,20 @@ func (t *Type) Relationship(name string) (*TypeRelationship, bool) {
 	return nil, false
 }
 
+// Related finds a relationship by its name, or by that of its aggregate: then the
+// second result is true.
+func (t *Type) Related(field string) (r *TypeRelationship, aggregate, ok bool) {
+	if r, ok = t.Relationship(field); ok {
+		return r, false, true
+	}
+	for _, r := range t.Relationships {
+		if r.AggregateName != "" && r.AggregateName == field {
+			return r, true, true
+		}
+	}
+	return nil, false, false
+}
+
 // Field is an argument or a field of a custom type.
 type Field struct {
 	Name        string
@@ -249,9 +263,12 @@ type Field struct {
 
 // TypeRelationship joins an output object to a tracked table.
 type TypeRelationship struct {
-	Name   string
-	Array  bool
-	Target *Table
+	Name  string
+	Array bool
+	// AggregateName is the field for aggregates of an array relationship; empty
+	// where the type has another member of that name.
+	AggregateName string
+	Target        *Table
 	// Mapping is pairwise: a field of the object, a column of the table (database name).
 	Mapping []Pair
 }

@@ -288,6 +288,30 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 	}
 }
 
+func TestNamesOfAnOutputTypeGoBeforeThoseOfItsAggregates(t *testing.T) {
+	t.Parallel()
+	array := func(name string) string {
+		return `{"name":"` + name + `","type":"array","remote_table":"orders","field_mapping":{"id":"id"}}`
+	}
+	m := model.Resolve(decode(t, document(`{"table":"orders"}`, `"custom_types":{"objects":[{"name":"O",
+		"fields":[{"name":"id","type":"uuid"},{"name":"a_aggregate","type":"Int"}],
+		"relationships":[`+array("a")+`,`+array("b")+`,`+array("b_aggregate")+`,`+array("c")+`]}]}`)), market(t), model.Options{})
+	if !m.Consistent() {
+		t.Fatalf("inconsistent: %+v", m.Inconsistencies)
+	}
+	for name, want := range map[string]string{"a": "", "b": "", "b_aggregate": "b_aggregate_aggregate", "c": "c_aggregate"} {
+		if r, ok := m.Types["O"].Relationship(name); !ok || r.AggregateName != want {
+			t.Errorf("%s: %+v, expected the aggregate %q", name, r, want)
+		}
+	}
+	if r, aggregate, ok := m.Types["O"].Related("b_aggregate"); !ok || aggregate || r.Name != "b_aggregate" {
+		t.Errorf("b_aggregate is %+v", r)
+	}
+	if r, aggregate, ok := m.Types["O"].Related("c_aggregate"); !ok || !aggregate || r.Name != "c" {
+		t.Errorf("c_aggregate is %+v", r)
+	}
+}
+
 func TestASourceWithoutACatalogIsInconsistent(t *testing.T) {
 	t.Parallel()
 	m := model.Resolve(decode(t, document(`{"table":"orders"}`, "")), nil, model.Options{})

@@ -77,18 +77,18 @@ func (p *planner) part(object *model.Type, f *operation.Field, path string, spar
 		}
 		return out, err
 	}
-	r, ok := object.Relationship(f.Name)
+	r, aggregate, ok := object.Related(f.Name)
 	if !ok { // validated before
 		return out, errcode.New(errcode.ValidationFailed, "field '%s' not found in type: '%s'", f.Name, object.Name).At(path)
 	}
-	join, err := p.join(r, f, path)
+	join, err := p.join(r, aggregate, f, path)
 	out.Join = join
 	return out, err
 }
 
 // join plans one relationship level: its select is correlated with the keys
 // that the output objects hold, so it runs once however many objects there are.
-func (p *planner) join(r *model.TypeRelationship, f *operation.Field, path string) (*plan.Join, error) {
+func (p *planner) join(r *model.TypeRelationship, aggregate bool, f *operation.Field, path string) (*plan.Join, error) {
 	out := &plan.Join{}
 	for _, pair := range r.Mapping {
 		c, ok := r.Target.Stored(pair.Remote)
@@ -98,9 +98,21 @@ func (p *planner) join(r *model.TypeRelationship, f *operation.Field, path strin
 		out.Fields = append(out.Fields, pair.Local)
 		out.Keys = append(out.Keys, plan.Column{Name: c.StoredName(), Type: c.Type})
 	}
-	selection, err := p.related(r.Target, r.Array, keyPairs(out.Keys), f, path)
-	out.Select = selection
-	return out, err
+	return out, p.joined(out, r.Target, r.Array, aggregate, f, path)
+}
+
+// joined plans what a join reads: rows, or an aggregate of them.
+func (p *planner) joined(out *plan.Join, target *model.Table, array, aggregate bool, f *operation.Field, path string) (err error) {
+	on := keyPairs(out.Keys)
+	if !aggregate {
+		out.Select, err = p.related(target, array, on, f, path)
+		return err
+	}
+	if out.Select, err = p.aggregate(target, f, path); err == nil {
+		out.Select.On = on
+		out.Select.Aggregate.Tie(on)
+	}
+	return err
 }
 
 // keyPairs correlate a joined selection with its keys.

@@ -24,15 +24,5 @@ func (p *planner) remote(t *model.Table, f *operation.Field, path string) (plan.
 		out.Join.Columns = append(out.Join.Columns, p.read(t, local))
 		out.Join.Keys = append(out.Join.Keys, plan.Column{Name: pair.Remote, Type: r.Types[i]})
 	}
-	on := keyPairs(out.Join.Keys)
-	var err error
-	if !aggregate {
-		out.Join.Select, err = p.related(r.Target, r.Array, on, f, path)
-		return out, true, err
-	}
-	if out.Join.Select, err = p.aggregate(r.Target, f, path); err == nil {
-		out.Join.Select.On = on
-		out.Join.Select.Aggregate.Tie(on)
-	}
-	return out, true, err
+	return out, true, p.joined(out.Join, r.Target, r.Array, aggregate, f, path)
 }

@@ -94,23 +94,27 @@ func (s *Schema) customType(t *model.Type) *ast.Definition {
 			d.Fields = append(d.Fields, &ast.FieldDefinition{Name: f.Name, Description: f.Description, Type: refType(f.Type)})
 		}
 		for _, r := range t.Relationships {
-			if f := s.typeRelationship(r); f != nil {
-				d.Fields = append(d.Fields, f)
-			}
+			d.Fields = append(d.Fields, s.typeRelationship(r)...)
 		}
 		sortFields(d.Fields)
 	}
 	return d
 }
 
-// typeRelationship joins an output object to a table; nil if the role can't read it.
-func (s *Schema) typeRelationship(r *model.TypeRelationship) *ast.FieldDefinition {
+// typeRelationship are the fields that join an output object to a table; none if
+// the role can't read it.
+func (s *Schema) typeRelationship(r *model.TypeRelationship) ast.FieldList {
 	if !s.selectable(r.Target) {
 		return nil
 	}
-	if r.Array {
-		return &ast.FieldDefinition{Name: r.Name, Type: nonNullListOf(r.Target.Type), Arguments: selectArguments(r.Target)}
+	if !r.Array {
+		// Nullable always: nothing makes the handler name a row that exists.
+		return ast.FieldList{{Name: r.Name, Type: named(r.Target.Type)}}
 	}
-	// Nullable always: nothing makes the handler name a row that exists.
-	return &ast.FieldDefinition{Name: r.Name, Type: named(r.Target.Type)}
+	fields := ast.FieldList{{Name: r.Name, Type: nonNullListOf(r.Target.Type), Arguments: selectArguments(r.Target)}}
+	if r.AggregateName != "" && s.aggregates(r.Target) {
+		fields = append(fields, &ast.FieldDefinition{Name: r.AggregateName, Description: "An aggregate relationship",
+			Type: nonNull(r.Target.TypeName(aggregateSuffix)), Arguments: selectArguments(r.Target)})
+	}
+	return fields
 }
