@@ -161,6 +161,7 @@ func New(app *fiber.App, deps Deps) huma.API {
 	s.registerCodegen() // before the actions: their path of one name would take it
 	s.registerOpenAPI()
 	s.registerVerification()
+	s.registerDerivation()
 	s.registerActions()
 	s.registerRuns()
 	s.registerPolicies()

@@ -237,6 +237,8 @@ var trials = map[string]trial{
 	"getActionDocument":   {},
 	"verifyActionHandler": {body: fixed(map[string]any{"probes": []string{"minimal"}})},
 
+	"deriveAction": {body: fixed(map[string]any{"query": "query derived { kind: __typename }"})},
+
 	"importActions": {body: fixed(map[string]any{"document": petsDocument})},
 
 	"listActionRuns": {},

@@ -59,6 +59,15 @@ type Options struct {
 	// GraphQLURL is the project's endpoint, shown where the settings of a handler
 	// are; empty shows a placeholder.
 	GraphQLURL string
+	// Delegate is what the handler runs as the caller, in place of a sample; may be
+	// nil.
+	Delegate *Delegate
+}
+
+// Delegate is an operation whose variables are the arguments of the action.
+type Delegate struct {
+	Operation string // one operation, with its fragments
+	Field     string // of its data, which the action answers; empty: all of it
 }
 
 // Generate writes a handler for the named action of a document. The error says

@@ -192,6 +192,16 @@ func TestGeneratedCodeCompiles(t *testing.T) {
 			files := generate(t, doc, "place_order", framework)
 			write(t, dir, files)
 			compiles(t, framework, dir, files)
+
+			dir = t.TempDir()
+			files, err := codegen.Generate(doc, "place_order", framework, codegen.Options{Delegate: &codegen.Delegate{
+				Operation: "mutation place_order {\n  place(note: \"`); \\\"\\\"\\\" ${x}\")\n}", Field: "place",
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, dir, files)
+			compiles(t, framework, dir, files)
 		})
 	}
 }

@@ -16,7 +16,7 @@ lambda nonlocal not or pass raise return try while with yield`
 const (
 	pyTaken = "Any Literal NotRequired TypeAlias TypedDict Arguments Output str int float bool list dict annotations object"
 	pyUsed  = `ActionError Arguments Call FastAPI Flask Output Request Response JSONResponse answer app body call input jsonify receive request
-run_in_threadpool status webhook type id print len str int float bool list dict object`
+run_in_threadpool status data OPERATION webhook type id print len str int float bool list dict object`
 )
 
 // python makes the files of a framework: contract, check and scaffold.
@@ -36,6 +36,7 @@ func python(scaffold ...string) func(*contract, Options) ([]File, error) {
 		}
 		v.Function = reserve(pyKeywords, pyUsed).take(snake(c.action))
 		v.Module = reserve(pyKeywords).take(c.action)
+		v.delegate(o, pyText)
 		if s, ok := c.sample(c.pyLiterals(), c.output, nil); ok {
 			v.Sample = s.print("    ", 1)
 		}

@@ -45,6 +45,8 @@ type view struct {
 	Arguments          []fieldView
 	Output             string
 	Sample             string // empty: there is no finite answer
+	Operation          string // as a literal of the language; empty: there is none
+	Field              string // of the operation's data; empty: all of it
 }
 
 type typeView struct {
@@ -65,6 +67,7 @@ type valueView struct {
 type fieldView struct {
 	Name, JSON, Type, Comment string
 	Optional                  bool
+	Omitted                   bool   // of an input: null is left out when it is sent on
 	Scalar                    string // the GraphQL type where its name says more than Type
 }
 
@@ -100,6 +103,9 @@ func (c *contract) view(d dialect, o Options) view {
 		default:
 			shown.Kind = "object"
 			shown.Fields = c.shown(d, t.fields, t.name)
+			for i := range shown.Fields {
+				shown.Fields[i].Omitted = t.kind == inputKind && shown.Fields[i].Optional
+			}
 		}
 		for _, value := range t.values {
 			shown.Values = append(shown.Values, valueView{

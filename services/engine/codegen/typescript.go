@@ -14,7 +14,7 @@ arguments eval globalThis`
 
 // tsUsed are names that the files with the function use.
 const tsUsed = `ActionError Arguments Buffer Call Event Object Output Number Request Response NextApiRequest NextApiResponse POST Settings Uint8Array
-answer app call chunk chunks config console express fetch handler header headers input maxBody process receive request response server settings size`
+answer app call chunk data operation chunks config console express fetch handler header headers input maxBody process receive request response server settings size`
 
 // typescript makes the files of a framework: the contract, the check, and the
 // scaffold files, of which the first has the function.
@@ -30,6 +30,7 @@ func typescript(scaffold ...string) func(*contract, Options) ([]File, error) {
 		d.valueAs = func(_ *declared, value string) string { return value }
 		v := c.view(d, o)
 		v.Function = reserve(tsTaken, tsUsed).take(camel(c.action))
+		v.delegate(o, tsText)
 		if s, ok := c.sample(c.tsLiterals(), c.output, nil); ok {
 			v.Sample = s.print("  ", 1)
 		}
