@@ -66,15 +66,20 @@ func Select(s *plan.Select) Statement {
 		return out
 	}
 	w.text("SELECT ")
+	w.answerOf(s, nil)
+	return w.statement()
+}
+
+// answerOf writes what follows SELECT in a statement that reads the JSON of s.
+func (w *writer) answerOf(s *plan.Select, outer *scope) {
 	switch {
 	case s.Connection == nil && s.Shape == plan.Aggregated && overRows(s):
-		w.overRows(s, nil)
+		w.overRows(s, outer)
 	case s.Connection != nil || s.Shape == plan.Aggregated:
-		w.selection(s, nil)
+		w.selection(s, outer)
 	default:
-		w.rowsAsJSON(s, nil) // no row is no object
+		w.rowsAsJSON(s, outer) // no row is no object
 	}
-	return w.statement()
 }
 
 // Join renders a selection for many keys at once: one row per key with its
@@ -97,20 +102,13 @@ func Join(j *plan.Join) Statement {
 	return w.statement()
 }
 
-// JoinOne renders a selection for one key: one row with one JSON column. For a
-// single row, taking an array apart costs Postgres as much as finding the row.
+// JoinOne renders a selection for one key: one row with one JSON column, or none
+// for an object that isn't there. For a single row, taking an array apart costs
+// Postgres as much as finding the row.
 func JoinOne(j *plan.Join) Statement {
 	w := &writer{}
 	w.text("SELECT ")
-	w.selection(j.Select, &scope{alias: "k"})
-	w.text(" FROM (SELECT ")
-	for i, key := range j.Keys {
-		w.comma(i)
-		w.bind(Param{Key: i + 1}, key.Type)
-		w.text(" AS ")
-		w.ident(plan.JoinKey(i))
-	}
-	w.text(`) AS "k"`)
+	w.answerOf(j.Select, &scope{alias: "k", keys: j.Keys})
 	return w.statement()
 }
 
@@ -133,6 +131,9 @@ type scope struct {
 	computed map[string]*filter.Function
 	// written names the table of rows that a statement just wrote.
 	written *catalog.Name
+	// keys are what the row is joined by, where a parameter stands for each of them
+	// and there is no row.
+	keys []plan.Column
 }
 
 func (s *scope) up(n int) *scope {

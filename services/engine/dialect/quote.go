@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"tenantry/services/engine/plan"
 	"tenantry/tenants/catalog"
 )
 
@@ -20,6 +21,12 @@ func (w *writer) column(row *scope, name string) {
 	if f := row.computed[name]; f != nil && strings.HasPrefix(name, computedPrefix) {
 		w.call(f, row)
 		return
+	}
+	for i, key := range row.keys {
+		if name == plan.JoinKey(i) {
+			w.bind(Param{Key: i + 1}, key.Type)
+			return
+		}
 	}
 	w.text(quote(row.alias) + "." + quote(name))
 }
