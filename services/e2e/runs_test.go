@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// casesVariable says how many runs the workers get that are killed.
+	// casesVariable says how many runs there are while workers are killed; with many
+	// Postgres is killed more often, too.
 	casesVariable = "TENANTRY_TEST_CASES"
 	fewRuns       = 300
 
@@ -29,6 +30,21 @@ const (
 	redelivery     = 30 * time.Second // after the death of a worker, at most
 	runUser        = "17"
 )
+
+// cases is how many of something are tried: as many as the environment says, if it
+// does.
+func cases(t testing.TB, otherwise int) int {
+	t.Helper()
+	given := os.Getenv(casesVariable)
+	if given == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q: expected a number above 0", casesVariable, given)
+	}
+	return n
+}
 
 // fleet is some processes of the program on one control plane, with a project whose
 // asynchronous action counts what it gets.
@@ -49,13 +65,17 @@ type counter struct {
 	numbers map[string]int // by webhook-id
 	ids     map[int]string // by number
 	begun   map[string][]time.Time
+	active  map[string]bool
 	broken  map[string]time.Time // when a delivery lost its caller
 	slowest time.Duration        // between a broken delivery and the next
 	wrong   []string
 }
 
 func newCounter(pause time.Duration, holds int) *counter {
-	return &counter{pause: pause, holds: holds, numbers: map[string]int{}, ids: map[int]string{}, begun: map[string][]time.Time{}, broken: map[string]time.Time{}}
+	return &counter{
+		pause: pause, holds: holds, numbers: map[string]int{}, ids: map[int]string{}, begun: map[string][]time.Time{}, active: map[string]bool{},
+		broken: map[string]time.Time{},
+	}
 }
 
 func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -72,12 +92,11 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	select {
 	case <-time.After(pause):
+		c.end(id, false)
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"n": %d}`, n)
 	case <-r.Context().Done():
-		c.mu.Lock()
-		c.broken[id] = time.Now()
-		c.mu.Unlock()
+		c.end(id, true)
 	}
 }
 
@@ -92,12 +111,25 @@ func (c *counter) begin(id string, n int) (first bool) {
 		c.wrong = append(c.wrong, fmt.Sprintf("%d came with the webhook-ids %s and %s", n, known, id))
 	}
 	c.numbers[id], c.ids[n] = n, id
+	if c.active[id] {
+		c.wrong = append(c.wrong, fmt.Sprintf("the run %s of %d was delivered twice at a time", id, n))
+	}
+	c.active[id] = true
 	if at, ok := c.broken[id]; ok {
 		c.slowest = max(c.slowest, time.Since(at))
 		delete(c.broken, id)
 	}
 	c.begun[id] = append(c.begun[id], time.Now())
 	return len(c.begun[id]) == 1
+}
+
+func (c *counter) end(id string, broken bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.active, id)
+	if broken {
+		c.broken[id] = time.Now()
+	}
 }
 
 // delivered counts the runs that came, and the deliveries beyond the first of each.
@@ -167,7 +199,7 @@ func (f *fleet) queue(first, many int) (map[int]string, error) {
 	return ids, nil
 }
 
-// run is what the control API tells of one.
+// runRecord is what the control API tells of a run.
 type runRecord struct {
 	ID         string
 	Status     string
@@ -255,13 +287,7 @@ func (f *fleet) check(acknowledged map[int]string, records map[string]runRecord)
 // delivery of one run would last as long as its timeout lets it.
 func TestEveryRunEndsOnceAlthoughWorkersAreKilled(t *testing.T) {
 	t.Parallel()
-	runs := fewRuns
-	if given := os.Getenv(casesVariable); given != "" {
-		var err error
-		if runs, err = strconv.Atoi(given); err != nil {
-			t.Fatal(err)
-		}
-	}
+	runs := cases(t, fewRuns)
 	// Long enough that there is something to kill.
 	c := newCounter(max(100*time.Millisecond, 2*killInterval*runConcurrency/time.Duration(runs)), 1)
 	f := newFleet(t, pgtest.Database(t), c, "--worker=false")

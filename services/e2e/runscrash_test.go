@@ -83,7 +83,8 @@ func (m *mortal) crash() {
 // plane while clients queue runs and a worker delivers them.
 func TestNoAcknowledgedRunIsLostByCrashesOfPostgres(t *testing.T) {
 	t.Parallel()
-	const crashes, clients, least = 3, 8, 40
+	const clients, least = 8, 40
+	crashes := min(10, max(3, cases(t, fewRuns)/100))
 	m := newMortal(t)
 	f := newFleet(t, m.address(), newCounter(200*time.Millisecond, 0))
 
