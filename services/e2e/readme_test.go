@@ -194,8 +194,8 @@ func startShell(t *testing.T, page, dir string) *shell {
 	if err := sh.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// A command that hangs ends the session, and so the test.
-	timer := time.AfterFunc(2*time.Minute, func() { _ = sh.command.Process.Kill() })
+	// A command that hangs ends the session, and so the test. Some build programs.
+	timer := time.AfterFunc(5*time.Minute, func() { _ = sh.command.Process.Kill() })
 	t.Cleanup(func() { timer.Stop(); _ = sh.command.Process.Kill() })
 	_, err = io.WriteString(sh.stdin, "set -euo pipefail\ntrap 'echo \"failed: $BASH_COMMAND\" >&2' ERR\n")
 	if err != nil {
