@@ -241,7 +241,8 @@ var trials = map[string]trial{
 
 	"importActions": {body: fixed(map[string]any{"document": petsDocument})},
 
-	"listActionRuns": {},
+	"listActionRuns":  {},
+	"purgeActionRuns": {body: fixed(map[string]any{"before": "2000-01-01T00:00:00Z"})},
 	"cancelActionRun": {prepare: func(f *field) map[idKind]string {
 		f.t.Helper()
 		return map[idKind]string{"projects/actions": f.name + "Later", "projects/actions/runs": f.run(f.t)}
