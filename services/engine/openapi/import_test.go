@@ -121,7 +121,9 @@ func TestOperationsAreCalledAsTheirDocumentSays(t *testing.T) {
 		"listPets": {
 			`{}`: "GET https://x.example/pets",
 			`{"limit": 5, "page_after": "a&b", "status": ["sold", "pending"], "X_Trace": "t"}`: "GET https://x.example/pets?limit=5&page%5Bafter%5D=a%26b&status=sold&status=pending x-trace=t",
-			`{"limit": null, "status": []}`: "GET https://x.example/pets",
+			`{"size": "extra_large"}`:                            "GET https://x.example/pets?size=extra-large",
+			`{"size": "small", "not": ["extra_large", "small"]}`: "GET https://x.example/pets?size=small&not=extra-large,small",
+			`{"limit": null, "status": []}`:                      "GET https://x.example/pets",
 		},
 		"getPet":    {`{"petId": 12345678901}`: "GET https://x.example/pets/12345678901"},
 		"createPet": {`{"body": {"name": "Rex", "status": "sold"}}`: `POST https://x.example/pets {"name":"Rex","status":"sold"}`},

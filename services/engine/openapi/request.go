@@ -29,8 +29,8 @@ type request struct {
 
 // parameter is one of the query.
 type parameter struct {
-	name, value string // value: expression
-	list        bool
+	mapped
+	name, value string // value: path
 	explode     bool
 }
 
@@ -120,27 +120,27 @@ func (r *request) parameter(p *openapi3.Parameter, where place) bool {
 	case p.Style != "" && p.Style != "simple" && p.Style != "form":
 		return r.leave(p, at(pointer, "style"), "the style "+strconv.Quote(short(p.Style)))
 	}
-	m := r.types.of(where, true)
+	m := r.types.parameter(where)
 	if !m.scalar && !(m.list && p.In == openapi3.ParameterInQuery) {
 		return r.leave(p, where.pointer, "a "+p.In+" parameter that is no scalar")
 	}
 	argument := r.argument(p.Name, p.Description, m.required(p.Required || p.In == openapi3.ParameterInPath))
 	switch p.In {
 	case openapi3.ParameterInPath:
-		r.path[p.Name] = step(argument)
+		r.path[p.Name] = step(m.text(argument))
 	case openapi3.ParameterInQuery:
 		explode := p.Explode == nil || *p.Explode
-		r.query = append(r.query, parameter{p.Name, argument, m.list, explode})
+		r.query = append(r.query, parameter{m, p.Name, argument, explode})
 	case openapi3.ParameterInHeader:
-		r.headers[p.Name] = "{{" + argument + "}}"
+		r.headers[p.Name] = m.text(argument)
 	}
 	return true
 }
 
 // step is a template for one step of a path. A value that would lead to another
 // path has none: the template fails and nothing is called.
-func step(argument string) string {
-	return fmt.Sprintf(`{{ if "{{%[1]s}}" in ["", ".", ".."] }}{{ head([]) }}{{ else }}{{ escapeUri("{{%[1]s}}") }}{{ end }}`, argument)
+func step(text string) string {
+	return fmt.Sprintf(`{{ if "%[1]s" in ["", ".", ".."] }}{{ head([]) }}{{ else }}{{ escapeUri("%[1]s") }}{{ end }}`, text)
 }
 
 // body maps what is sent. JSON is one argument, a form has one for each field.
@@ -210,7 +210,7 @@ func (r *request) fields(where place) bool {
 		if m.SchemaRef == nil {
 			continue
 		}
-		field := r.types.of(m.place, true)
+		field := r.types.parameter(m.place)
 		if !field.scalar {
 			if m.required {
 				r.unmapped(r.operation, m.pointer, "a required field of a form that is no scalar")
@@ -223,7 +223,7 @@ func (r *request) fields(where place) bool {
 		if m.Value != nil {
 			description = m.Value.Description
 		}
-		form[name] = "{{" + r.argument(name, description, field.required(m.required)) + "}}"
+		form[name] = field.text(r.argument(name, description, field.required(m.required)))
 	}
 	if len(form) > 0 {
 		r.content, r.form = &metadata.TransformBody{Action: metadata.BodyForm, FormTemplate: form}, true
@@ -274,7 +274,7 @@ func (r *request) parametersOf() *metadata.QueryParams {
 	if !slices.ContainsFunc(r.query, func(p parameter) bool { return p.list }) {
 		by := map[string]*string{}
 		for _, p := range r.query {
-			value := "{{" + p.value + "}}"
+			value := p.text(p.value)
 			by[p.name] = &value
 		}
 		return &metadata.QueryParams{Map: by}
@@ -294,12 +294,12 @@ func (p parameter) template() string {
 	var list string
 	switch {
 	case !p.list:
-		list = fmt.Sprintf(`["%s={{ escapeUri("{{%s}}") }}"]`, name, p.value)
+		list = fmt.Sprintf(`["%s={{ escapeUri("%s") }}"]`, name, p.text(p.value))
 	case p.explode:
-		list = fmt.Sprintf(`{{ range _, x := %s }}"%s={{ escapeUri("{{x}}") }}"{{ end }}`, p.value, name)
+		list = fmt.Sprintf(`{{ range _, x := %s }}"%s={{ escapeUri("%s") }}"{{ end }}`, p.value, name, p.text("x"))
 	default:
-		list = fmt.Sprintf(`["%s={{ concat(concat([[""], {{ range i, x := %s }}"{{ if i == 0 }}""{{ else }}","{{ end }}{{ escapeUri("{{x}}") }}"{{ end }}])) }}"]`,
-			name, p.value)
+		list = fmt.Sprintf(`["%s={{ concat(concat([[""], {{ range i, x := %s }}"{{ if i == 0 }}""{{ else }}","{{ end }}{{ escapeUri("%s") }}"{{ end }}])) }}"]`,
+			name, p.value, p.text("x"))
 	}
 	if !strings.Contains(p.value, "?") {
 		return list

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,7 +30,11 @@ type mapped struct {
 	nullable bool
 	scalar   bool // travels as one JSON scalar
 	list     bool
+	words    []word // of an enum, or a list of one
 }
+
+// word is a value of an enum whose name in GraphQL is another than the API's.
+type word struct{ name, value string }
 
 func (m mapped) required(required bool) string {
 	if required && !m.nullable {
@@ -51,6 +56,7 @@ type types struct {
 	noted      map[Note]bool
 	made       map[string]mapped // by direction and pointer of a component
 	taken      map[string]bool   // names of types
+	translated bool              // templates translate the values of enums
 	declared   metadata.CustomTypes
 }
 
@@ -243,13 +249,19 @@ func (t *types) list(p place, input bool) mapped {
 		return t.anything(at(p.pointer, "prefixItems"), "a list with a schema for each place has no type in GraphQL")
 	}
 	element := t.of(place{s.Items, at(p.pointer, "items"), p.name + "_item"}, input)
-	return mapped{ref: "[" + element.required(true) + "]", list: true}
+	return mapped{ref: "[" + element.required(true) + "]", list: true, words: element.words}
 }
 
-// enum maps texts to an enum where all of them can be its values.
+// enum maps texts to an enum where all of them can be its values, or are translated
+// into ones that can.
 func (t *types) enum(p place) mapped {
 	text := mapped{ref: "String", scalar: true}
+	key := fmt.Sprint("enum ", t.translated, " ", p.pointer)
+	if known, ok := t.made[key]; ok {
+		return known
+	}
 	var values []metadata.EnumValue
+	var words []word
 	for i, v := range p.Value.Enum {
 		value, ok := v.(string)
 		switch {
@@ -257,24 +269,72 @@ func (t *types) enum(p place) mapped {
 			continue
 		case !ok:
 			return t.anything(at(p.pointer, "enum", strconv.Itoa(i)), "only texts can be values of an enum")
-		case !usable(value) || slices.Contains([]string{"true", "false", "null"}, value):
+		case possible(value):
+			values = append(values, metadata.EnumValue{Value: value})
+		case t.translated && !strings.ContainsAny(value, "{}") && possible(identifier(value)):
+			name := identifier(value)
+			words = append(words, word{name, value})
+			values = append(values, metadata.EnumValue{Value: name, Description: value})
+		default:
 			t.note(at(p.pointer, "enum", strconv.Itoa(i)), "%q can't be the value of a GraphQL enum: String", short(value))
 			return text
 		}
-		values = append(values, metadata.EnumValue{Value: value})
 	}
-	if len(values) == 0 {
+	if len(values) == 0 || len(words) > 0 && repeated(values) {
 		return text
 	}
-	key := "enum " + p.pointer
-	if known, ok := t.made[key]; ok {
-		return known
+	if len(words) == 0 && t.translated { // the same type as elsewhere
+		t.translated = false
+		defer func() { t.translated = true }()
+		return t.enum(p)
 	}
-	name := t.take(p.name)
-	m := mapped{ref: name, scalar: true}
+	name := p.name
+	if len(words) > 0 {
+		name += "_word"
+	}
+	name = t.take(name)
+	m := mapped{ref: name, scalar: true, words: words}
 	t.made[key] = m
 	t.declared.Enums = append(t.declared.Enums, metadata.EnumType{Name: name, Description: p.Value.Description, Values: values})
 	return m
+}
+
+// possible reports whether a text can be the value of an enum.
+func possible(value string) bool {
+	return usable(value) && !slices.Contains([]string{"true", "false", "null"}, value)
+}
+
+func repeated(values []metadata.EnumValue) bool {
+	seen := map[string]bool{}
+	for _, v := range values {
+		if seen[v.Value] {
+			return true
+		}
+		seen[v.Value] = true
+	}
+	return false
+}
+
+// parameter maps a schema of what templates write, one value or a list of them.
+func (t *types) parameter(p place) mapped {
+	t.translated = true
+	defer func() { t.translated = false }()
+	return t.of(p, true)
+}
+
+// text is a template of a value as the API has it.
+func (m mapped) text(path string) string {
+	if len(m.words) == 0 {
+		return "{{" + path + "}}"
+	}
+	var out strings.Builder
+	keyword := "if"
+	for _, w := range m.words {
+		value, _ := json.Marshal(w.value) // a text always can
+		fmt.Fprintf(&out, `{{ %s %s == "%s" }}%s`, keyword, path, w.name, value)
+		keyword = "elif"
+	}
+	return out.String() + "{{ else }}{{ " + path + " }}{{ end }}"
 }
 
 // take gives a type a name that no other has.
