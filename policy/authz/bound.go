@@ -225,13 +225,17 @@ func (p *Policy) values(ctx context.Context, s session.Session, m *lateModule) (
 	return values, nil
 }
 
+// lateQuery is the values of a late module, after a function that looks at everything
+// in them: what is too much for it is not made into Go values.
+const lateQuery = "object.subset(data.late, {}); data.late"
+
 // evaluate finds all values of a module for a session.
 func (p *Policy) evaluate(ctx context.Context, m *lateModule, s session.Session) (*lateValues, error) {
 	e, err := p.lateEngine(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	q, err := e.query(ctx, "data.late")
+	q, err := e.query(ctx, lateQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -249,10 +253,10 @@ func (p *Policy) evaluate(ctx context.Context, m *lateModule, s session.Session)
 	if err != nil {
 		return nil, err
 	}
-	if len(results) != 1 || len(results[0].Expressions) != 1 {
+	if len(results) != 1 || len(results[0].Expressions) != 2 {
 		return nil, errNoModule
 	}
-	found, err := ast.InterfaceToValue(results[0].Expressions[0].Value)
+	found, err := ast.InterfaceToValue(results[0].Expressions[1].Value)
 	if err != nil {
 		return nil, err
 	}

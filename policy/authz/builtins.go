@@ -41,10 +41,20 @@ var capabilities = func() *ast.Capabilities {
 	return c
 }()
 
+// deep lists the functions that look at everything in their arguments. Values share
+// their members, so that a few steps make one that no walk comes to the end of.
+var deep = strings.Fields(`
+	equal neq gt gte lt lte internal.member_2 internal.member_3 internal.template_string internal.print print
+	minus and or intersection union min max sort
+	json.marshal json.filter json.remove object.subset object.union object.union_n object.remove object.filter`)
+
 const (
+	maxTerms     = 200_000  // in the arguments of a function that looks at all of them
 	maxText      = 64 << 10 // bytes of a string that goes into or comes out of a builtin
 	maxDigits    = 64       // of a number
 	maxExponent  = 308
+	maxFactors   = 64 << 10  // digits of the factors of a product
+	maxSought    = 5_000_000 // terms of one value × terms of the other
 	maxPattern   = 512
 	maxRegexWork = 1_000_000 // instructions of the pattern × bytes of the subject
 )
@@ -52,6 +62,7 @@ const (
 var (
 	errText    = errors.New("a text is longer than 64 KiB")
 	errNumber  = errors.New("a number has too many digits")
+	errTerms   = errors.New("a value has too many members")
 	errPattern = errors.New("a pattern is too costly for its text")
 )
 
@@ -69,6 +80,7 @@ func init() {
 }
 
 func bounded(name string, f topdown.BuiltinFunc) topdown.BuiltinFunc {
+	walks := slices.Contains(deep, name)
 	return func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 		for _, o := range operands {
 			if err := small(o); err != nil {
@@ -78,6 +90,15 @@ func bounded(name string, f topdown.BuiltinFunc) topdown.BuiltinFunc {
 		if err := affordable(name, operands); err != nil {
 			return err
 		}
+		// What is compared with a scalar is not looked into.
+		if walks && (len(operands) != 2 || !ast.IsScalar(operands[0].Value)) {
+			left := maxTerms
+			for _, o := range operands {
+				if left = less(o, left); left < 0 {
+					return errTerms
+				}
+			}
+		}
 		return f(bctx, operands, func(result *ast.Term) error {
 			if err := small(result); err != nil {
 				return topdown.Halt{Err: err}
@@ -85,6 +106,30 @@ func bounded(name string, f topdown.BuiltinFunc) topdown.BuiltinFunc {
 			return iter(result)
 		})
 	}
+}
+
+// less is how many more terms there may be after those of t, negative for too many.
+func less(t *ast.Term, left int) int {
+	left--
+	switch v := t.Value.(type) {
+	case *ast.Array:
+		for i := 0; i < v.Len() && left >= 0; i++ {
+			left = less(v.Elem(i), left)
+		}
+	case ast.Set:
+		v.Until(func(member *ast.Term) bool {
+			left = less(member, left)
+			return left < 0
+		})
+	case ast.Object:
+		v.Until(func(key, value *ast.Term) bool {
+			if left = less(key, left); left >= 0 {
+				left = less(value, left)
+			}
+			return left < 0
+		})
+	}
+	return left
 }
 
 // small looks at the value itself; members of a collection are bounded by the
@@ -126,6 +171,28 @@ func affordable(name string, operands []*ast.Term) error {
 		with, ok3 := operands[2].Value.(ast.String)
 		if ok1 && ok2 && ok3 && strings.Count(string(subject), string(old))*len(with)+len(subject) > maxText {
 			return errText
+		}
+	case "product":
+		total := 0
+		add := func(x *ast.Term) {
+			if n, ok := x.Value.(ast.Number); ok {
+				total += len(n)
+			}
+		}
+		switch v := operands[0].Value.(type) {
+		case *ast.Array:
+			v.Foreach(add)
+		case ast.Set:
+			v.Foreach(add)
+		}
+		if total > maxFactors {
+			return errNumber
+		}
+	case "object.subset": // looks for one array in the other
+		left := maxTerms
+		first := left - less(operands[0], left)
+		if first*(left-less(operands[1], left)) > maxSought {
+			return errTerms
 		}
 	case "regex.match":
 		pattern, ok1 := operands[0].Value.(ast.String)

@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -19,6 +18,10 @@ const (
 	maxReason  = 500 // bytes
 )
 
+// reasonQuery is the reasons as texts. Results are made into Go values, of which each
+// may be as large as it looks: so they are bounded by a function that looks at them.
+const reasonQuery = `[text | some reason in data.authz.reason; text := {true: reason, false: json.marshal(reason)}[is_string(reason)]]`
+
 // Decide asks the rule of a point. An answer other than true denies, and so
 // does every error; the error is an *errcode.Error that a client may see
 // (policy-timeout, else permission-denied with the cause for operators), and
@@ -33,14 +36,14 @@ func (p *Policy) Decide(ctx context.Context, r Request) (Decision, error) {
 	if err != nil {
 		return d, d.failed(r.Path, err)
 	}
-	results, err := p.eval(ctx, root+"."+ruleAt(r.Point), in)
+	results, err := p.eval(ctx, root+"."+ruleAt(r.Point)+" == true", in)
 	d.input, d.Took = in, time.Since(started)
 	if err != nil {
 		return d, d.failed(r.Path, err)
 	}
 	if d.Allowed = results.Allowed(); !d.Allowed && p.has["reason"] {
 		// A denial stands whether or not its reasons can be told.
-		if results, err := p.eval(ctx, root+".reason", in); err == nil {
+		if results, err := p.eval(ctx, reasonQuery, in); err == nil {
 			d.Reasons = reasons(results)
 		}
 	}
@@ -72,10 +75,7 @@ func reasons(results rego.ResultSet) []string {
 	values, _ := rego.ResultValue[[]any](results)
 	var all []string
 	for _, v := range values {
-		s, ok := v.(string)
-		if !ok {
-			s = fmt.Sprint(v)
-		}
+		s, _ := v.(string)
 		if len(s) > maxReason {
 			s = s[:maxReason]
 		}

@@ -46,6 +46,9 @@ func inspect(modules map[string]*ast.Module) (*rules, error) {
 			if isTest(rule) {
 				found.addTest(path+"."+first, rule.Location)
 			}
+			if chained(rule) > maxElse {
+				failed = append(failed, Problem{name, rule.Location.Row, rule.Location.Col, fmt.Sprintf("expected at most %d else in a row", maxElse)})
+			}
 			if path != root {
 				continue
 			}
@@ -65,6 +68,16 @@ func inspect(modules map[string]*ast.Module) (*rules, error) {
 		return nil, &CompileError{failed}
 	}
 	return found, nil
+}
+
+// maxElse bounds chains of else: compiling one takes the square of its length.
+const maxElse = 200
+
+func chained(rule *ast.Rule) (n int) {
+	for ; rule.Else != nil; rule = rule.Else {
+		n++
+	}
+	return n
 }
 
 func (r *rules) addTest(path string, at *ast.Location) {

@@ -3,6 +3,7 @@ package instance_test
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -14,8 +15,10 @@ import (
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
 	"tenantry/services/engine/instance"
-
+	"tenantry/services/engine/source"
+	"tenantry/tenants/metadata"
 	"tenantry/tenants/settings"
+	"tenantry/tenants/vault"
 )
 
 // full says that there is time to measure: the bounds are then those of the design,
@@ -181,4 +184,58 @@ func TestAHostilePolicyLeavesItsNeighbourItsThroughput(t *testing.T) {
 	if share < least || later > most {
 		t.Errorf("beside a hostile policy: %.2f of the throughput, want at least %.1f; p99 is %.1f of the quiet one, want at most %.0f", share, least, later, most)
 	}
+}
+
+// Limits and a policy together cost a project's throughput next to nothing: what
+// they decide of an operation is decided when it is planned.
+func TestLimitsAndPolicyLeaveAProjectItsThroughput(t *testing.T) {
+	src, err := source.NewPools((&net.Dialer{}).DialContext).Source(vault.NewSecret(newProject(t).db.Config().ConnString()), source.Options{MaxConnections: 1})
+	must(t, err)
+	t.Cleanup(src.Close)
+	real := func(_ *instance.Config, o *instance.Outside) { o.Sources = map[string]*source.Source{"default": src} }
+	on := newReplayedProject(t, real, func(c *instance.Config, _ *instance.Outside) {
+		c.Settings.Policies = []settings.Policy{{Name: "main", Text: "package authz\n\nallow if input.session.variables[\"x-hasura-user-id\"] != \"\"\n\nallow_operation := true\n\n" + ownRows}}
+		c.Document = c.Document.Clone()
+		limit := func(n int) *metadata.IntLimit { return &metadata.IntLimit{Global: n} }
+		c.Document.APILimits = &metadata.APILimits{
+			DepthLimit: limit(20), NodeLimit: limit(100), TimeLimit: limit(60), AliasLimit: limit(50), TokenLimit: limit(5000),
+			RateLimit: &metadata.RateLimit{Global: metadata.RateRule{MaxRequestsPerMinute: 1 << 30, UniqueParams: metadata.UniqueParams{"x-hasura-user-id"}, Algorithm: metadata.TokenBucket}},
+		}
+	})
+	off := newReplayedProject(t, real)
+	window := 100 * time.Millisecond
+	if full {
+		window = time.Second
+	}
+	owner := as("owner", map[string]string{"x-hasura-user-id": "ann"})
+	measure := func(engine *instance.Instance) float64 {
+		count, started := 0, time.Now()
+		for ; time.Since(started) < window; count++ {
+			if _, trail := engine.Execute(t.Context(), owner, instance.Request{Request: graphqlhttp.Request{Query: "{ accounts(order_by: {id: desc}, limit: 20) { id owner balance note } }"}}); trail.Err != nil {
+				t.Fatal(trail.Err)
+			}
+		}
+		return float64(count) / time.Since(started).Seconds()
+	}
+	measure(off)
+	measure(on)
+	least := 0.5
+	if full && !raced {
+		least = 0.93
+	}
+	share := 0.0
+	for range 3 { // other work on the machine may fall on one of both
+		var shares []float64
+		for range 9 {
+			without := measure(off)
+			shares = append(shares, measure(on)/without)
+		}
+		slices.Sort(shares)
+		share = max(share, shares[4])
+		t.Logf("throughput with limits and policy: %.3f of that without (%.3f to %.3f)", shares[4], shares[0], shares[8])
+		if share >= least {
+			return
+		}
+	}
+	t.Errorf("limits and policy leave %.3f of the throughput, want at least %.2f", share, least)
 }

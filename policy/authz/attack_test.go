@@ -1,0 +1,191 @@
+package authz_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tenantry/policy/authz"
+)
+
+// What any one attack may cost: the deadline of an evaluation and of the one for
+// its reasons, with what it takes to stop them.
+const (
+	attackTime    = 150 * time.Millisecond // of processors
+	attackMemory  = 256 << 20              // bytes, all that is allocated
+	decidingKeeps = 1 << 20                // bytes that are still there afterwards
+	savingKeeps   = 16 << 20
+)
+
+// attack measures what f costs the process. Nothing else may run meanwhile, so the
+// tests that call it are not parallel.
+func attack(t *testing.T, name string, keeps int64, f func()) {
+	t.Helper()
+	kept := heap()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	started := processorTime(t)
+	f()
+	took := processorTime(t) - started
+	runtime.ReadMemStats(&after)
+	grown := heap() - kept
+	t.Logf("%s: %s, %d KiB allocated, %d KiB kept", name, took.Round(time.Millisecond), (after.TotalAlloc-before.TotalAlloc)>>10, grown>>10)
+	if took > attackTime*slowed {
+		t.Errorf("%s took %s of processors, want at most %s", name, took, attackTime*slowed)
+	}
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > attackMemory {
+		t.Errorf("%s allocated %d MiB, want at most %d", name, allocated>>20, attackMemory>>20)
+	}
+	if grown > keeps {
+		t.Errorf("%s keeps %d KiB, want at most %d", name, grown>>10, keeps>>10)
+	}
+}
+
+// processorTime is what the process has used of all processors.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// doubled is a chain of n values, each made of the one before it; its end is d<n>.
+func doubled(n int, first, next string) string {
+	rules := "d0 := " + first + "\n"
+	for i := range n {
+		rules += fmt.Sprintf("d%d := %s\n", i+1, strings.NewReplacer(`$"`, `$"`, "$", fmt.Sprint("d", i)).Replace(next))
+	}
+	return rules
+}
+
+func TestAttacksOnDecisionsAreDeniedWithinTheirBounds(t *testing.T) {
+	long, many := strings.Repeat("a", 60_000), make([]any, 60_000)
+	for i := range many {
+		many[i] = json.Number("1")
+	}
+	digits := make([]any, 3000)
+	for i := range digits {
+		digits[i] = json.Number(strings.Repeat("9", 60))
+	}
+	for _, test := range []struct {
+		name, rules string
+		args        map[string]any
+	}{
+		{"a loop", `allow if { some a in numbers.range(1, 3000); some b in numbers.range(1, 100000); a * b == 0 }`, nil},
+		{"a loop for the reasons", "allow := false\n" + `reason contains "x" if { some a in numbers.range(1, 3000); some b in numbers.range(1, 100000); a * b == 0 }`, nil},
+		{"a long range", `allow if count(numbers.range(1, 1000000000)) == 0`, nil},
+		{"a huge bound", `allow if count(numbers.range(1, input.args.n)) > 0`, map[string]any{"n": json.Number("1e1000000")}},
+		{"a collection in memory", `allow if count([x | some a in numbers.range(1, 100000); some b in numbers.range(1, 100000); x := [a, b]]) == 0`, nil},
+		{"a set in memory", `allow if count({[a, b] | some a in numbers.range(1, 100000); some b in numbers.range(1, 100000)}) == 0`, nil},
+		{"a rule of many keys", "pairs[a] contains b if { some a in numbers.range(1, 3000); some b in numbers.range(1, 3000) }\nallow if count(pairs) == 0", nil},
+		{"doubling texts", doubled(25, `"0123456789abcdef"`, `concat("", [$, $])`) + `allow if count(d25) > 0`, nil},
+		{"doubling templates", doubled(25, `"0123456789abcdef"`, `$"{$}{$}"`) + `allow if count(d25) > 0`, nil},
+		{"an answer of doubling pairs", doubled(60, `[1]`, `[$, $]`) + `allow := d60`, nil},
+		{"reasons of doubling pairs", doubled(60, `[1]`, `[$, $]`) + `allow := false` + "\n" + `reason contains d60`, nil},
+		{"doubling arrays", doubled(30, `[1, 2, 3, 4]`, `array.concat($, $)`) + `allow if count(d30) == 0`, nil},
+		{"doubling pairs", doubled(60, `[1]`, `[$, $]`) + `allow if json.marshal(d60) == ""`, nil},
+		{"comparing pairs", doubled(40, `[1]`, `[$, $]`) + strings.ReplaceAll(doubled(40, `[1]`, `[$, $]`), "d", "e") + `allow if d40 != e40`, nil},
+		{"doubling escapes", doubled(25, `"\"\\"`, `json.marshal($)`) + `allow if count(d25) > 0`, nil},
+		{"squaring numbers", doubled(25, `123456789`, `$ * $`) + `allow if d25 > 0`, nil},
+		{"a product of long numbers", `allow if product(input.args.n) < 0`, map[string]any{"n": digits}},
+		{"a huge number in a text", `allow if format_int(input.args.n, 10) == ""`, map[string]any{"n": json.Number("1e100000000")}},
+		{"a huge number of a text", `allow if to_number("1e100000000") + 1 == 0`, nil},
+		{"comparing huge numbers", `allow if input.args.n < input.args.m`, map[string]any{"n": json.Number("1e100000000"), "m": json.Number("1e-100000000")}},
+		{"a long text split", `allow if count(split(input.args.s, "")) == 0`, map[string]any{"s": long}},
+		{"a long text cut", `allow if trim(input.args.s, input.args.cut) == "x"`, map[string]any{"s": strings.Repeat("ñ", 30_000), "cut": strings.Repeat("é", 29_999) + "ñ"}},
+		{"a long text cut at the left", `allow if trim_left(input.args.s, input.args.cut) == "x"`, map[string]any{"s": strings.Repeat("ñ", 30_000), "cut": strings.Repeat("é", 29_999) + "ñ"}},
+		{"a long text sought", `allow if indexof(input.args.s, input.args.of) > 0`, map[string]any{"s": long, "of": strings.Repeat("a", 30_000) + "b"}},
+		{"a long text sought in another alphabet", `allow if indexof(input.args.s, input.args.of) > 0`, map[string]any{"s": strings.Repeat("ñ", 30_000), "of": strings.Repeat("ñ", 15_000) + "b"}},
+		{"a long array sought", `allow if object.subset(input.args.n, array.concat(array.slice(input.args.n, 0, 30000), [2]))`, map[string]any{"n": many}},
+		{"many prefixes", `allow if strings.any_prefix_match([s | some i in input.args.n; s := input.args.s], [s | some i in input.args.n; s := concat("", [input.args.s, "b"])])`,
+			map[string]any{"s": long[:30_000], "n": many[:3000]}},
+		{"a deep text", `allow if json.unmarshal(input.args.s) == 1`, map[string]any{"s": strings.Repeat("[", 60_000)}},
+		{"a deep text that closes", `allow if json.unmarshal(input.args.s) == 1`, map[string]any{"s": strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000)}},
+		{"a failing bound under not", `allow if not startswith(input.args.s, "b")`, map[string]any{"s": long + long}},
+		{"replace that multiplies", `allow if count(replace(input.args.s, "a", input.args.s)) > 0`, map[string]any{"s": long}},
+		{"concat that multiplies", `allow if concat("", [input.args.s | some x in numbers.range(1, 2000); x > 0]) != ""`, map[string]any{"s": long}},
+		{"a costly pattern", `allow if regex.match("(x{500}y{500}){1}(a{900}b{90})*c", input.args.s)`, map[string]any{"s": long}},
+		{"a nested pattern", `allow if regex.match("((((a{30}){30}){30}){30}){30}", input.args.s)`, map[string]any{"s": long}},
+		{"a long layout", `allow if time.parse_ns(input.args.s, input.args.s) == 1`, map[string]any{"s": strings.Repeat("2006", 15_000)}},
+		{"a long version", `allow if semver.compare(input.args.s, input.args.s) == 1`, map[string]any{"s": "1.2.3-" + strings.Repeat("1.", 29_000) + "1"}},
+		{"many paths", `allow if count(json.remove(input.args, [p | some i in input.args.n; p := "n/0"])) == 0`, map[string]any{"n": many}},
+		{"an input that is too large", `allow := true`, map[string]any{"s": strings.Repeat("a", 300<<10)}},
+		{"an input that is too deep", `allow := true`, map[string]any{"s": deep(10_000)}},
+	} {
+		p, err := authz.Compile(t.Context(), []authz.Module{{Name: "authz.rego", Text: "package authz\n" + test.rules}}, nil)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		attack(t, test.name, decidingKeeps, func() {
+			if d, err := p.Decide(t.Context(), request("user", test.args)); d.Allowed {
+				t.Errorf("%s: got %+v, %v", test.name, d, err)
+			}
+		})
+	}
+}
+
+func deep(n int) (v any) {
+	for range n {
+		v = []any{v}
+	}
+	return v
+}
+
+func TestAttacksOnSavingReturnWithinTheirBounds(t *testing.T) {
+	var wide strings.Builder
+	for i := 0; wide.Len() < authz.MaxData-100; i++ {
+		fmt.Fprintf(&wide, `"k%d":%d,`, i, i)
+	}
+	helpers := ""
+	for i := range 16 {
+		helpers += fmt.Sprintf("h%d if input.row.n == %d\nh%d if input.row.n == %d\n", i, i, i, i+100)
+	}
+	for _, test := range []struct {
+		name, rules, data string
+		refused           bool
+	}{
+		{"a module that is too large", "allow := " + strings.Repeat("1", authz.MaxModule), "", true},
+		{"brackets", "allow if x == " + strings.Repeat("[", 60_000), "", true},
+		{"parentheses", "allow if " + strings.Repeat("(", 60_000), "", true},
+		{"braces", "allow := " + strings.Repeat("{1:", 20_000), "", true},
+		{"negations", "allow if " + strings.Repeat("not ", 15_000) + "true", "", true},
+		{"signs", "allow if " + strings.Repeat("-", 60_000) + "1", "", true},
+		{"a long sum", "allow if 1" + strings.Repeat("+1", 30_000) + " == 2", "", true},
+		{"a long chain of else", "allow if input.args.x == 0" + strings.Repeat(" else := true if input.args.x", 2000), "", true},
+		{"as long a chain of else as may be", "allow if input.args.x == 0" + strings.Repeat(" else := true if input.args.x", 200), "", false},
+		{"a long path", "allow if input" + strings.Repeat(".a", 30_000), "", false},
+		{"types that double", doubled(40, `[1, "a"]`, `[$, $]`) + "allow if d40 == 1", "", true},
+		{"types of objects that double", doubled(40, `{"a": 1}`, `{"a": $, "b": $}`) + "allow if d40.a.b.a == 1", "", true},
+		{"many rules", manyRules(authz.MaxModule - 100), "", false},
+		{"helpers in all combinations", helpers + "allow if { h0; h1; h2; h3; h4; h5; h6; h7; h8; h9; h10; h11; h12; h13; h14; h15 }", "", false},
+		{"data that is too large", "allow := true", `{"s":"` + strings.Repeat("a", authz.MaxData) + `"}`, true},
+		{"data that is deep", "allow := true", `{"s":` + strings.Repeat("[", 900_000) + `}`, true},
+		{"data that is wide", "allow := true", "{" + strings.TrimSuffix(wide.String(), ",") + "}", false},
+		{"a test that loops", "test_x if { some a in numbers.range(1, 3000); some b in numbers.range(1, 100000); a * b == 0 }", "", true},
+		{"a function of another world", `allow if http.send({"url": "http://192.0.2.1/", "method": "get"}).status_code == 200`, "", true},
+		{"a shift", `allow if bits.lsh(1, 10000000) > 0`, "", true},
+		{"paths in a graph", `allow if count(graph.reachable_paths({"a": ["a"]}, {"a"})) > 0`, "", true},
+	} {
+		attack(t, test.name, savingKeeps, func() {
+			_, err := authz.Compile(t.Context(), []authz.Module{{Name: "authz.rego", Text: "package authz\n" + test.rules}}, []byte(test.data))
+			if (err != nil) != test.refused {
+				t.Errorf("%s: got %.200v", test.name, err)
+			}
+		})
+	}
+}
+
+func manyRules(size int) string {
+	var rules strings.Builder
+	for i := 0; rules.Len() < size-60; i++ {
+		fmt.Fprintf(&rules, "allow if input.args.amount == %d\n", i)
+	}
+	return rules.String()
+}
