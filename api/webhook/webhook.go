@@ -92,14 +92,21 @@ func Sign(keys [][]byte, id string, at time.Time, body []byte) string {
 
 // Signer signs with the same keys again and again. Safe for concurrent use.
 type Signer struct {
-	macs []*sync.Pool // of hash.Hash, one for each key
+	macs []*sync.Pool // of *signing, one for each key
+}
+
+// signing is what one signature needs, to be used again.
+type signing struct {
+	mac    hash.Hash
+	sum    [sha256.Size]byte
+	prefix []byte
 }
 
 // NewSigner returns a Signer for decoded keys; without keys it signs nothing.
 func NewSigner(keys [][]byte) *Signer {
 	s := &Signer{macs: make([]*sync.Pool, len(keys))}
 	for i, key := range keys {
-		s.macs[i] = &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
+		s.macs[i] = &sync.Pool{New: func() any { return &signing{mac: hmac.New(sha256.New, key)} }}
 	}
 	return s
 }
@@ -108,19 +115,17 @@ func NewSigner(keys [][]byte) *Signer {
 func (s *Signer) Sign(id string, at time.Time, body []byte) string {
 	const size = len("v1,") + 44 // base64 of 32 bytes
 	out := make([]byte, 0, len(s.macs)*(size+1))
-	var room [128]byte
-	prefix := append(strconv.AppendInt(append(append(room[:0], id...), '.'), at.Unix(), 10), '.')
 	for i, pool := range s.macs {
-		mac := pool.Get().(hash.Hash)
-		mac.Reset()
-		mac.Write(prefix)
-		mac.Write(body)
-		var sum [sha256.Size]byte
+		one := pool.Get().(*signing)
+		one.prefix = append(strconv.AppendInt(append(append(one.prefix[:0], id...), '.'), at.Unix(), 10), '.')
+		one.mac.Reset()
+		one.mac.Write(one.prefix)
+		one.mac.Write(body)
 		if i > 0 {
 			out = append(out, ' ')
 		}
-		out = base64.StdEncoding.AppendEncode(append(out, "v1,"...), mac.Sum(sum[:0]))
-		pool.Put(mac)
+		out = base64.StdEncoding.AppendEncode(append(out, "v1,"...), one.mac.Sum(one.sum[:0]))
+		pool.Put(one)
 	}
 	return string(out)
 }

@@ -43,7 +43,7 @@ func (t *metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	call := &moved{meter: t.meter, ctx: context.WithoutCancel(ctx)}
 	if r.Body != nil && r.Body != http.NoBody {
-		r = r.Clone(ctx)
+		r = r.WithContext(ctx) // a copy; headers are only read
 		r.Body = &counted{ReadCloser: r.Body, into: &call.sent, call: call}
 		if get := r.GetBody; get != nil {
 			r.GetBody = func() (io.ReadCloser, error) {

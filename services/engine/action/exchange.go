@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/api/errcode"
-	"tenantry/api/session"
 	"tenantry/api/webhook"
 	"tenantry/services/engine/transform"
 )
@@ -160,34 +158,6 @@ func (x *exchange) address(handler string) (*url.URL, *errcode.Error) {
 	}
 	x.url = expanded
 	return u, nil
-}
-
-// payload is the body, byte by byte as it is signed and sent.
-func payload(call *Call) ([]byte, *errcode.Error) {
-	input := call.Input
-	if input == nil {
-		input = map[string]any{}
-	}
-	return encode(webhook.ActionPayload{
-		Action:           webhook.ActionName{Name: call.Action.Name},
-		Input:            input,
-		SessionVariables: variables(call.Session),
-		RequestQuery:     call.Query,
-	})
-}
-
-// variables are the session variables that a handler is told. It decides by the
-// role; it must be the one that was checked here.
-func variables(s session.Session) map[string]string {
-	if s.Variables[session.RoleVariable] == s.Role {
-		return s.Variables
-	}
-	out := maps.Clone(s.Variables)
-	if out == nil {
-		out = map[string]string{}
-	}
-	out[session.RoleVariable] = s.Role
-	return out
 }
 
 func encode(payload any) ([]byte, *errcode.Error) {

@@ -113,10 +113,8 @@ func (x *exchange) value(h metadata.Header) (value, mistake string) {
 // engine are the headers of every call, but for the signature, which needs the
 // body.
 func (x *exchange) engine() http.Header {
-	out := http.Header{
-		"Content-Type": {"application/json"},
-		"User-Agent":   {x.caller.agent},
-	}
+	out := make(http.Header, 16) // room for all that follow
+	out["Content-Type"], out["User-Agent"] = []string{"application/json"}, []string{x.caller.agent}
 	requestID := x.call.RequestID
 	if requestID == "" || !validValue(requestID) {
 		requestID = newID()
