@@ -133,6 +133,12 @@ func (p *Project) RecordPolicyEvaluation() {
 	p.each(func(s *series) { s.evaluations.Inc() })
 }
 
+// RecordStuckPolicy counts an evaluation of Rego that did not stop, after which the
+// policy denies until its modules change.
+func (p *Project) RecordStuckPolicy() {
+	p.each(func(s *series) { s.stuck.Inc() })
+}
+
 // RecordAllowlistRefusal counts an operation that is not in the allow-list.
 func (p *Project) RecordAllowlistRefusal(role string) {
 	p.each(func(s *series) { s.allowlist.of(s.roles.label(role)).Inc() })
@@ -272,6 +278,7 @@ type series struct {
 	replays         prometheus.Counter
 	policy, shadow  *counters[policyLabels]
 	evaluations     prometheus.Counter
+	stuck           prometheus.Counter
 	validations     prometheus.Counter
 	plans           prometheus.Counter
 	allowlist       *counters[string]
@@ -331,6 +338,9 @@ func newSeries(maxRoles int) *series {
 	s.evaluations = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenantry_policy_evaluations_total", Help: "Runs of Rego for requests. High where decisions depend on arguments; queries of tables need next to none.",
 	})
+	s.stuck = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenantry_policy_stuck_total", Help: "Runs of Rego that did not stop. The policy then denies until its modules change; each keeps a core busy until it ends.",
+	})
 	s.validations = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenantry_operation_validations_total", Help: "Operations that were parsed and validated. Next to none once the traffic is warm.",
 	})
@@ -358,7 +368,7 @@ func newSeries(maxRoles int) *series {
 func (s *series) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight, s.actionRefusals.vec, s.actionRetries, s.circuitsOpen, s.circuitsOpened, s.replays,
-		s.policy.vec, s.shadow.vec, s.evaluations, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.quota, s.egress.vec, s.authFailures.vec,
+		s.policy.vec, s.shadow.vec, s.evaluations, s.stuck, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.quota, s.egress.vec, s.authFailures.vec,
 		s.sql.vec, s.sqlSeconds,
 		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
 	}

@@ -157,10 +157,17 @@ type Observer struct {
 	// decisions that depend on the session alone. Those are kept for a minute, so
 	// that most requests have none of it.
 	Bound func(Bound)
+	// Stuck is called when an evaluation could not be stopped. The policy then denies
+	// until its modules change, also where Project has the same ones compiled again.
+	Stuck   func()
+	Project string
 }
 
 // Observe has an observer told. It is called before the policy is used.
-func (p *Policy) Observe(o Observer) { p.observer = o }
+func (p *Policy) Observe(o Observer) {
+	p.observer = o
+	p.gate.belongs(owner{o.Project, hashOf(p.modules, nil)}, o.Stuck)
+}
 
 func (p *Policy) count() {
 	p.evaluations.Add(1)

@@ -79,7 +79,7 @@ func build(ctx context.Context, modules []Module, data []byte) (e *engine, found
 	if found, err = inspect(parsed); err != nil {
 		return nil, nil, err
 	}
-	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities)
+	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities).WithStageAfterID(ast.StageCheckRecursion, sized)
 	if compiler.Compile(parsed); compiler.Failed() {
 		return nil, nil, &CompileError{problems("", compiler.Errors)}
 	}

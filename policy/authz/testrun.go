@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,8 +63,11 @@ func Test(ctx context.Context, modules []Module, data []byte) (TestRun, error) {
 		return run, err
 	}
 	w := &watcher{evaluated: map[line]bool{}}
-	run.Results, err = found.run(ctx, newGate(), e, w)
-	run.Coverage = found.coverage(w.evaluated)
+	g := newGate()
+	run.Results, err = found.run(ctx, g, e, w)
+	if !errors.Is(g.resting(), errStuck) { // else somebody still writes
+		run.Coverage = found.coverage(w.evaluated)
+	}
 	return run, err
 }
 
@@ -94,6 +98,8 @@ func (t test) run(ctx context.Context, g *gate, e *engine, w *watcher, into *Tes
 	case err != nil:
 	case w == nil:
 		held, err = g.eval(ctx, q, ast.NewObject())
+	case errors.Is(g.resting(), errStuck):
+		err = errStuck
 	default:
 		w.unmet = nil
 		held, err = g.watch(ctx, q, ast.NewObject(), w)
@@ -106,7 +112,7 @@ func (t test) run(ctx context.Context, g *gate, e *engine, w *watcher, into *Tes
 	case !held.Allowed():
 		into.Failure = "the test failed"
 	}
-	if into.Passed = into.Failure == ""; !into.Passed && w != nil {
+	if into.Passed = into.Failure == ""; !into.Passed && w != nil && !errors.Is(err, errStuck) {
 		into.Unmet = w.unmet
 	}
 	return nil

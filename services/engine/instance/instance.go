@@ -218,7 +218,9 @@ func (i *Instance) wire() error {
 	if outside.Trial == nil {
 		i.outside.Trial = &Trial{}
 	}
-	i.policy.Observe(authz.Observer{Evaluated: outside.Metrics.RecordPolicyEvaluation, Bound: i.logBound})
+	i.policy.Observe(authz.Observer{
+		Project: c.Project.ID, Evaluated: outside.Metrics.RecordPolicyEvaluation, Bound: i.logBound, Stuck: outside.Metrics.RecordStuckPolicy,
+	})
 	i.allowlist = allowedOperations(c)
 	keys, err := signingKeys(c.Settings)
 	if err != nil {
