@@ -66,6 +66,7 @@ func TestValuesThatGrowWithoutBoundsAreRefusedWhenTheyAreSaved(t *testing.T) {
 		{"rules of sets", "s0 contains 1\n" + chain(10, `s# contains [i, s$] if some i in input.args.l`) + `allow if s10 != 1`},
 		{"rules of objects", "o0 := 1\n" + chain(10, `o#[i] := o$ if some i in input.args.l`) + `allow if o10 != 1`},
 		{"builtin functions", doubled(40, `[1]`, `array.concat([$], [$])`) + `allow if d40 != 1`},
+		{"arrays that are joined", doubled(30, `[1, 2, 3, 4]`, `array.concat($, $)`) + `allow if count(d30) == 0`},
 		{"merged objects", doubled(40, `{"x": 1}`, `object.union({"a": $}, {"b": $})`) + `allow if d40 != 1`},
 		{"input", "r0 := input.args\n" + chain(40, `r# := x if x := r$ with input.args as [input.args, input.args]`) + `allow if r40 != 1`},
 		{"all of input", "r0 := input\n" + chain(40, `r# := x if x := r$ with input as [input, input]`) + `allow if r40 != 1`},

@@ -119,7 +119,7 @@ func within[T any](ctx context.Context, g *gate, evaluate func(topdown.Cancel) (
 	defer timer.Stop()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	done := make(chan outcome[T], 1)
-	go func() { done <- guarded(cancel, evaluate) }()
+	run(func() { done <- guarded(cancel, evaluate) })
 	for left := looks; ; left-- {
 		select {
 		case end := <-done:
@@ -136,6 +136,35 @@ func within[T any](ctx context.Context, g *gate, evaluate func(topdown.Cancel) (
 			}
 			cancel.Cancel()
 			timer.Reset(lookEvery)
+		}
+	}
+}
+
+// evaluators wait for the next evaluation: a stack that has grown is worth more than
+// the evaluation itself.
+var evaluators = make(chan func())
+
+// evaluatorsWait is how long they do.
+const evaluatorsWait = 10 * time.Second
+
+func run(f func()) {
+	select {
+	case evaluators <- f:
+	default:
+		go evaluator(f)
+	}
+}
+
+func evaluator(f func()) {
+	timer := time.NewTimer(evaluatorsWait)
+	defer timer.Stop()
+	for {
+		f()
+		timer.Reset(evaluatorsWait)
+		select {
+		case f = <-evaluators:
+		case <-timer.C:
+			return
 		}
 	}
 }
