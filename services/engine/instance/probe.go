@@ -67,15 +67,6 @@ var probes = []probe{
 	{"repeated", func(p *action.Probe, v Verification) { p.Input = v.Full }, judgeRepeated},
 }
 
-// ProbeNames are the names of all probes.
-func ProbeNames() []string {
-	names := make([]string, len(probes))
-	for i, p := range probes {
-		names[i] = p.name
-	}
-	return names
-}
-
 // VerifyHandler tries out the handler of an action, one probe after the other. The
 // handler is called for real.
 func (i *Instance) VerifyHandler(ctx context.Context, v Verification) ([]ProbeResult, error) {
