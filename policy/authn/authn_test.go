@@ -40,7 +40,11 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func authenticator(t *testing.T, cfg authn.Config) *authn.Authenticator {
 	t.Helper()
-	a, err := authn.New(cfg, http.DefaultClient, quiet)
+	// A transport of its own: a test server that closes ends what others have idle in
+	// the default one.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	t.Cleanup(transport.CloseIdleConnections)
+	a, err := authn.New(cfg, &http.Client{Transport: transport}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
