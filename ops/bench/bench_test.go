@@ -281,3 +281,17 @@ func TestTheDistanceToTheReferenceIsOfTheWorstQueryEitherWay(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFloorIsJudgedByWhatStoodBesideEachQuery(t *testing.T) {
+	t.Parallel()
+	one, three, nine := row{query: queries[0], relation: 1.1}, row{query: queries[2], relation: 8.44}, row{query: queries[8], relation: 3}
+	one.floor.server, three.floor.server = 100, 5000 // another moment of the machine
+	measured := relations([]row{one, three, nine})
+	if len(measured) != 2 || len(suspect(measured)) != 0 {
+		t.Errorf("%v: %v", measured, suspect(measured))
+	}
+	three.relation = 12
+	if found := suspect(relations([]row{one, three})); len(found) != 1 {
+		t.Errorf("a Q3 of 12 times Q1: %v", found)
+	}
+}

@@ -47,7 +47,7 @@ func (b *bench) peers(ctx context.Context) error {
 		for _, id := range q.ids(b.ids, b.scale) {
 			theirs.requests = append(theirs.requests, peerRequest(q, texts[q.name], id))
 		}
-		r, err := b.alternate(ctx, q, theirs, ours)
+		r, err := b.alternate(ctx, q, theirs, ours, nil)
 		if err != nil {
 			return err
 		}

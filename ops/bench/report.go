@@ -23,13 +23,10 @@ func (b *bench) report(ctx context.Context, rows []row) error {
 	}
 	var cells [][]string
 	var judged []outcome
-	measured := costs{}
+	measured := relations(rows)
 	for _, r := range rows {
 		cells = append(cells, r.cells())
 		judged = append(judged, r.judge()...)
-		if r.plain == "" {
-			measured[r.name] = r.floor.cpu()
-		}
 	}
 	program := whole(memory, start)
 	fmt.Print(table(columns, cells), "\n", plain)
@@ -54,6 +51,22 @@ func (b *bench) report(ctx context.Context, rows []row) error {
 		return errMissed
 	}
 	return nil
+}
+
+// relations are what the queries cost the floor, by what each cost beside Q1;
+// without those whose reference is another route.
+func relations(rows []row) costs {
+	one := slices.IndexFunc(rows, func(r row) bool { return r.name == "Q1" })
+	if one < 0 {
+		return nil
+	}
+	out := costs{"Q1": rows[one].floor.cpu()}
+	for _, r := range rows {
+		if r.plain == "" && r.name != "Q1" {
+			out[r.name] = r.relation * out["Q1"]
+		}
+	}
+	return out
 }
 
 func (b *bench) keep(ctx context.Context, rows []row, program []outcome) error {
@@ -103,16 +116,11 @@ func (b *bench) plainRows() (string, error) {
 
 // floorTable shows the floor beside the reference table.
 func floorTable(rows []row) string {
-	one := slices.IndexFunc(rows, func(r row) bool { return r.name == "Q1" })
 	var cells [][]string
 	for _, r := range rows {
-		relative := "-"
-		if one >= 0 {
-			relative = fmt.Sprintf("%.2f", share(r.floor.cpu(), rows[one].floor.cpu()))
-		}
 		cells = append(cells, []string{
 			"floor " + r.query.floor, fmt.Sprintf("%.3f", r.floor.p50), fmt.Sprintf("%.3f", r.floor.p99), fmt.Sprintf("%.0f", r.floor.server),
-			fmt.Sprintf("%.0f", r.floor.postgres), relative, fmt.Sprintf("%.2f", r.cost/queries[0].cost),
+			fmt.Sprintf("%.0f", r.floor.postgres), fmt.Sprintf("%.2f", r.relation), fmt.Sprintf("%.2f", r.cost/queries[0].cost),
 		})
 	}
 	return table([]string{"floor", "p50 ms", "p99 ms", "CPU server µs", "CPU Postgres µs", "CPU ÷ Q1", "reference"}, cells)

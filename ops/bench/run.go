@@ -142,7 +142,7 @@ func (b *bench) compareAll() error {
 func (b *bench) checkFloor(ctx context.Context) error {
 	const attempts = 3
 	for left := attempts - 1; ; left-- {
-		measured, err := b.floorCosts(ctx, b.only, 3, b.window/2)
+		measured, err := b.floorCosts(ctx, b.only, 5, b.window/4)
 		if err != nil {
 			return err
 		}
@@ -153,27 +153,43 @@ func (b *bench) checkFloor(ctx context.Context) error {
 	}
 }
 
-// floorCosts measures the floor alone, Q1 always, in the medians of some windows.
+// floorCosts measures the floor alone: each query's window follows one of Q1, and
+// what counts is the median of their relations, times what Q1 costs, because what Q1
+// costs drifts with the machine.
 func (b *bench) floorCosts(ctx context.Context, of []query, windows int, length time.Duration) (costs, error) {
-	measured := costs{}
+	relations := map[string][]float64{}
 	one, _ := queryByName("Q1")
-	for _, q := range append([]query{one}, of...) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if measured[q.name] > 0 {
-			continue
-		}
-		floor := b.floorContestant(q, q.reference())
-		var seen []window
-		for range windows {
-			w, err := watch(floor, b.database, b.options, length)
+	var ones []float64
+	for range windows {
+		for _, q := range of {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if q.name == one.name {
+				continue
+			}
+			beside, err := watch(b.floorContestant(one, one.reference()), b.database, b.options, length)
 			if err != nil {
 				return nil, err
 			}
-			seen = append(seen, w)
+			w, err := watch(b.floorContestant(q, q.reference()), b.database, b.options, length)
+			if err != nil {
+				return nil, err
+			}
+			ones = append(ones, beside.cpu())
+			relations[q.name] = append(relations[q.name], share(w.cpu(), beside.cpu()))
 		}
-		measured[q.name] = medians(seen).cpu()
+	}
+	if len(ones) == 0 { // nothing but Q1 is asked for
+		w, err := watch(b.floorContestant(one, one.reference()), b.database, b.options, length)
+		if err != nil {
+			return nil, err
+		}
+		ones = append(ones, w.cpu())
+	}
+	measured := costs{one.name: median(ones)}
+	for name, seen := range relations {
+		measured[name] = median(seen) * measured[one.name]
 	}
 	return measured, nil
 }
@@ -191,9 +207,11 @@ func (b *bench) accept(measured costs) error {
 // rows measures each query in alternating windows.
 func (b *bench) rows(ctx context.Context) ([]row, error) {
 	var out []row
+	one, _ := queryByName("Q1")
+	beside := b.floorContestant(one, one.floor)
 	for _, q := range b.only {
 		floor, ours := b.pair(q)
-		r, err := b.alternate(ctx, q, floor, ours)
+		r, err := b.alternate(ctx, q, floor, ours, &beside)
 		if err != nil {
 			return nil, err
 		}
@@ -203,13 +221,16 @@ func (b *bench) rows(ctx context.Context) ([]row, error) {
 	return out, nil
 }
 
-func (b *bench) alternate(ctx context.Context, q query, floor, ours contestant) (row, error) {
+// alternate measures two contestants; beside, where given, is the floor's Q1, to
+// which the first one's cost is set in relation at the same time.
+func (b *bench) alternate(ctx context.Context, q query, floor, ours contestant, beside *contestant) (row, error) {
 	for _, c := range []contestant{floor, ours} { // plans, statements, and code compiled at run time
 		if _, err := watch(c, b.database, b.options, b.window/2); err != nil {
 			return row{}, err
 		}
 	}
 	var floors, own []window
+	var relations []float64
 	for range b.pairs {
 		if err := ctx.Err(); err != nil {
 			return row{}, errors.New("interrupted")
@@ -223,6 +244,15 @@ func (b *bench) alternate(ctx context.Context, q query, floor, ours contestant) 
 			return row{}, err
 		}
 		floors, own = append(floors, f), append(own, o)
+		if beside != nil {
+			w, err := watch(*beside, b.database, b.options, b.window/4)
+			if err != nil {
+				return row{}, err
+			}
+			relations = append(relations, share(f.cpu(), w.cpu()))
+		}
 	}
-	return newRow(q, floors, own), nil
+	r := newRow(q, floors, own)
+	r.relation = median(relations)
+	return r, nil
 }

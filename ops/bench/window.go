@@ -122,6 +122,7 @@ type row struct {
 	floor, ours window  // medians
 	ratio       float64 // ours ÷ floor, requests per second
 	cpu         float64 // ours ÷ floor, CPU per request of server and Postgres
+	relation    float64 // what the query costs the floor, as a multiple of its Q1 at the same time
 }
 
 func newRow(q query, floors, ours []window) row {
