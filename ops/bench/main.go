@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -104,11 +105,11 @@ func readOptions(args []string) (options, error) {
 	switch o.command {
 	case "run", "peers":
 	case "profile":
-		o.clients = max(o.clients, fewClients)
+		o.clients = cmp.Or(o.clients, fewClients)
 	case "smoke":
 		// Proves that everything still works; measures nothing worth quoting.
 		o.window, o.settle, o.pairs, o.compare, o.scale, o.starts = 200*time.Millisecond, 50*time.Millisecond, 2, 40, 50, 1
-		o.clients = max(o.clients, fewClients)
+		o.clients = cmp.Or(o.clients, fewClients)
 	default:
 		return o, fmt.Errorf("unknown command %q: expected run, smoke, peers or profile", o.command)
 	}

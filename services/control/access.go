@@ -179,6 +179,16 @@ type ExplainBody struct {
 	Values        jsonObject `json:"variables,omitempty" doc:"The values of the operation's variables."`
 }
 
+// asked is who asks and what.
+func (b ExplainBody) asked(projectID string) (session.Session, graphqlhttp.Request, error) {
+	of, err := b.session(projectID)
+	if err != nil {
+		return of, graphqlhttp.Request{}, err
+	}
+	variables, err := b.values()
+	return of, graphqlhttp.Request{Query: b.Query, OperationName: b.OperationName, Variables: variables}, err
+}
+
 // values are the variables of the operation; numbers keep their digits.
 func (b ExplainBody) values() (map[string]any, error) {
 	if len(b.Values) == 0 {
@@ -204,11 +214,7 @@ type explainInput struct {
 type explanationOutput struct{ Body accessview.Explanation }
 
 func (s *service) accessExplain(ctx context.Context, c *call, in *explainInput) (*explanationOutput, error) {
-	of, err := in.Body.session(c.project.ID)
-	if err != nil {
-		return nil, err
-	}
-	variables, err := in.Body.values()
+	of, request, err := in.Body.asked(c.project.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +222,7 @@ func (s *service) accessExplain(ctx context.Context, c *call, in *explainInput) 
 	if err != nil {
 		return nil, err
 	}
-	out := &explanationOutput{p.Explain(ctx, of, graphqlhttp.Request{Query: in.Body.Query, OperationName: in.Body.OperationName, Variables: variables})}
+	out := &explanationOutput{p.Explain(ctx, of, request)}
 	if in.Body.Row == nil {
 		return out, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 
-	"tenantry/api/graphqlhttp"
 	"tenantry/policy/authz"
 	"tenantry/services/engine/accessview"
 	"tenantry/tenants/settings"
@@ -139,11 +138,7 @@ type evaluatePoliciesInput struct {
 type evaluationOutput struct{ Body accessview.Evaluation }
 
 func (s *service) evaluatePolicies(ctx context.Context, c *call, in *evaluatePoliciesInput) (*evaluationOutput, error) {
-	of, err := in.Body.session(c.project.ID)
-	if err != nil {
-		return nil, err
-	}
-	variables, err := in.Body.values()
+	of, request, err := in.Body.asked(c.project.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +146,5 @@ func (s *service) evaluatePolicies(ctx context.Context, c *call, in *evaluatePol
 	if err != nil {
 		return nil, in.Body.problem(err)
 	}
-	request := graphqlhttp.Request{Query: in.Body.Query, OperationName: in.Body.OperationName, Variables: variables}
 	return &evaluationOutput{p.Evaluate(ctx, of, request)}, nil
 }

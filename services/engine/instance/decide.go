@@ -155,16 +155,22 @@ func (i *Instance) narrowed(r *access.Role, operation string) *access.Role {
 	if r.Admin {
 		return r
 	}
+	return i.narrowedBy(i.policy, i.roles, r, operation)
+}
+
+// narrowedBy is a role as a policy leaves it, which is kept with those of the same
+// policy.
+func (i *Instance) narrowedBy(p *authz.Policy, kept map[narrowKey]*access.Role, r *access.Role, operation string) *access.Role {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	key := narrowKey{r.Name, operation}
-	if found, ok := i.roles[key]; ok {
+	if found, ok := kept[key]; ok {
 		return found
 	}
-	narrowed := i.policy.Narrow(r, i.rows(operation))
+	narrowed := p.Narrow(r, i.rows(operation))
 	// What permissions name is kept in any case: its filters are, too.
-	if _, known := i.Access.Role(r.Name); known || len(i.roles) < maxSchemas {
-		i.roles[key] = narrowed
+	if _, known := i.Access.Role(r.Name); known || len(kept) < maxSchemas {
+		kept[key] = narrowed
 	}
 	return narrowed
 }

@@ -144,17 +144,7 @@ var points = []string{string(authz.PointRowFilter), string(authz.PointInsertChec
 
 // onTrial is a role as the policy on trial leaves it.
 func (i *Instance) onTrial(r *access.Role, operation string) *access.Role {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	key := narrowKey{r.Name, operation}
-	if found, ok := i.trialRoles[key]; ok {
-		return found
-	}
-	narrowed := i.shadow.Narrow(r, i.rows(operation))
-	if _, known := i.Access.Role(r.Name); known || len(i.trialRoles) < maxSchemas {
-		i.trialRoles[key] = narrowed
-	}
-	return narrowed
+	return i.narrowedBy(i.shadow, i.trialRoles, r, operation)
 }
 
 // comparison of a role under two policies, for one plan.

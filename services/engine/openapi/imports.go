@@ -1,10 +1,10 @@
 package openapi
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -80,12 +80,7 @@ func (i *importer) wanted() (all []operation, err error) {
 	for _, id := range i.options.Operations {
 		missing[id] = true
 	}
-	sorted := make([]string, 0, len(paths))
-	for path := range paths {
-		sorted = append(sorted, path)
-	}
-	sort.Strings(sorted)
-	for _, path := range sorted {
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		for _, method := range methods {
 			o := paths[path].GetOperation(method)
 			if o == nil {
@@ -188,12 +183,7 @@ func (i *importer) security(operations []operation) {
 			}
 		}
 	}
-	names := make([]string, 0, len(wanted))
-	for name := range wanted {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		i.types.note(at("/components/securitySchemes", name),
 			"the API wants a credential: add it to the headers of the actions, as the value of a variable of the project")
 	}

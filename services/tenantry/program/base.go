@@ -20,7 +20,6 @@ import (
 
 const (
 	startTimeout    = 2 * time.Minute // of the embedded Postgres, which may have to be fetched or to recover
-	pruneInterval   = time.Hour       // between deletions of stored answers that are no longer given
 	operatorKeyFile = "operator.key"
 )
 
@@ -76,7 +75,6 @@ func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error
 	}
 	r.checks.Add("control-plane", b.store.Ping)
 	r.checks.Add("keyring", func(context.Context) error { return tryVault(b.vault) })
-	r.prune(b.store, stack)
 
 	if b.cluster != nil {
 		if err := b.cluster.Harden(ctx); errors.Is(err, postgres.ErrOpen) {
@@ -121,26 +119,4 @@ func tryVault(v *vault.Vault) error {
 		_, err = v.Unseal(sealed, "readiness")
 	}
 	return err
-}
-
-// prune deletes stored answers that are no longer given, now and then.
-func (r *run) prune(s *store.Store, stack *lifecycle.Stack) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(pruneInterval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if _, err := s.PruneAnswers(ctx); err != nil && ctx.Err() == nil {
-					r.logger.Warn("old answers could not be deleted", "error", err)
-				}
-			}
-		}
-	}()
-	stack.Push("pruning", func(context.Context) error { cancel(); <-done; return nil })
 }
