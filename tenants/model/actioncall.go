@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tenantry/api/webhook"
 	"tenantry/tenants/metadata"
 )
 
@@ -86,21 +87,13 @@ var ownResponseHeaders = []string{
 func unforwardable(name string) string {
 	canonical := http.CanonicalHeaderKey(name)
 	switch {
-	case !headerName(name):
+	case !webhook.ValidHeaderName(name):
 		return "is not the name of a header"
 	case slices.ContainsFunc(ownResponseHeaders, func(own string) bool { return http.CanonicalHeaderKey(own) == canonical }),
 		strings.HasPrefix(canonical, "Access-Control-"), strings.HasPrefix(canonical, "Ratelimit"):
 		return "is a header that the server decides about"
 	}
 	return ""
-}
-
-// headerName reports whether a name is a token of RFC 9110.
-func headerName(name string) bool {
-	return name != "" && strings.IndexFunc(name, func(r rune) bool {
-		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-		return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-	}) < 0
 }
 
 // Attempts is how often the handler is called at most for one run or one request,

@@ -172,7 +172,7 @@ func (c *Caller) Call(ctx context.Context, call Call) (Result, error) {
 		return Result{}, err.At("$")
 	}
 	defer leave()
-	if call.ID == "" || !validValue(call.ID) {
+	if call.ID == "" || !webhook.ValidHeaderValue(call.ID) {
 		call.ID = newID()
 	}
 	x, output, attempts, err := c.attempts(ctx, &call, started)

@@ -178,12 +178,12 @@ func (x *exchange) sign(headers http.Header) {
 		at, signer, signs = x.probe.signs(at, signer, signs)
 		headers.Set(webhook.HeaderProbe, x.probe.Name)
 	}
-	if id == "" || !validValue(id) {
+	if id == "" || !webhook.ValidHeaderValue(id) {
 		id = newID()
 	}
 	headers.Set(webhook.HeaderID, id)
 	headers.Set(webhook.HeaderTimestamp, unix(at))
-	if key := x.call.IdempotencyKey; key != "" && validValue(key) {
+	if key := x.call.IdempotencyKey; key != "" && webhook.ValidHeaderValue(key) {
 		headers.Set(webhook.HeaderIdempotencyKey, key)
 	}
 	if !x.call.Completion.IsZero() {

@@ -80,9 +80,9 @@ func (x *exchange) configured(headers []metadata.Header) (http.Header, *errcode.
 		switch name := http.CanonicalHeaderKey(h.Name); {
 		case mistake != "":
 			mistakes = append(mistakes, mistake)
-		case !validName(h.Name):
+		case !webhook.ValidHeaderName(h.Name):
 			mistakes = append(mistakes, "header "+strconv.Quote(h.Name)+" has a name that HTTP does not allow")
-		case !validValue(value):
+		case !webhook.ValidHeaderValue(value):
 			mistakes = append(mistakes, "header "+strconv.Quote(h.Name)+" has a value that HTTP does not allow (a line break or control character)")
 		case !transportHeaders[name] && !identityHeaders[name]:
 			out[name] = append(out[name], value)
@@ -116,12 +116,12 @@ func (x *exchange) engine() http.Header {
 	out := make(http.Header, 16) // room for all that follow
 	out["Content-Type"], out["User-Agent"] = []string{"application/json"}, []string{x.caller.agent}
 	requestID := x.call.RequestID
-	if requestID == "" || !validValue(requestID) {
+	if requestID == "" || !webhook.ValidHeaderValue(requestID) {
 		requestID = newID()
 	}
 	out.Set(webhook.HeaderRequestID, requestID)
 	trace := x.call.TraceParent
-	if trace == "" || !validValue(trace) {
+	if trace == "" || !webhook.ValidHeaderValue(trace) {
 		trace = newTrace()
 	}
 	out.Set(webhook.HeaderTrace, trace)
@@ -135,12 +135,12 @@ func (x *exchange) engine() http.Header {
 // next one. It goes with the client's trace alone, as the specification demands.
 func (x *exchange) traceState() string {
 	own := delegation.TraceMember + "=d:" + strconv.Itoa(x.call.Session.Depth+1)
-	if x.call.TraceParent == "" || !validValue(x.call.TraceParent) {
+	if x.call.TraceParent == "" || !webhook.ValidHeaderValue(x.call.TraceParent) {
 		return own
 	}
 	out := []string{own}
 	for _, h := range x.call.ClientHeaders {
-		if !strings.EqualFold(h.Name, webhook.HeaderTraceState) || !validValue(h.Value) {
+		if !strings.EqualFold(h.Name, webhook.HeaderTraceState) || !webhook.ValidHeaderValue(h.Value) {
 			continue
 		}
 		for member := range strings.SplitSeq(h.Value, ",") {
@@ -180,7 +180,7 @@ func (x *exchange) forwarded(def *metadata.ActionDefinition) http.Header {
 // forwardable says whether any action may have the header forwarded. Handlers
 // behind CGI-like interfaces cannot tell _ from -, so neither is told here.
 func forwardable(canonical string, h graphqlhttp.Header) bool {
-	if canonical == "Host" || transportHeaders[canonical] || !validName(h.Name) || !validValue(h.Value) {
+	if canonical == "Host" || transportHeaders[canonical] || !webhook.ValidHeaderName(h.Name) || !webhook.ValidHeaderValue(h.Value) {
 		return false
 	}
 	hyphened := strings.ReplaceAll(h.Name, "_", "-")
@@ -195,26 +195,3 @@ func newTrace() string {
 }
 
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
-
-// validName reports whether HTTP allows the name: a token of RFC 9110.
-func validName(name string) bool {
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !letter && !('0' <= c && c <= '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// validValue reports whether HTTP allows the value: no control characters but
-// the tab, so that no value can begin another header.
-func validValue(value string) bool {
-	for i := 0; i < len(value); i++ {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}

@@ -151,8 +151,8 @@ func (p *printer) directives(list ast.DirectiveList) {
 
 func (p *printer) value(v *ast.Value) {
 	switch {
-	case p.loose:
-		p.looseValue(v)
+	case p.loose && replaceable(v):
+		p.word("?")
 		return
 	case p.blank && p.blankValue(v):
 		return

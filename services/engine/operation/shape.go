@@ -200,34 +200,17 @@ func printLoose(head string, fields []looseField) string {
 	return b.String()
 }
 
-// looseValue prints a value without what a variable could stand for. What decides
-// which columns, rows or order are meant stays: names of enums, null, the keys of
-// objects, empty lists.
-func (p *printer) looseValue(v *ast.Value) {
+// replaceable reports whether a variable could stand for a value. What decides which
+// columns, rows or order are meant is none: names of enums, null, the keys of objects,
+// empty lists.
+func replaceable(v *ast.Value) bool {
 	switch v.Kind {
 	case ast.Variable, ast.IntValue, ast.FloatValue, ast.StringValue, ast.BlockValue, ast.BooleanValue:
-		p.word("?")
+		return true
 	case ast.ListValue:
-		if scalars(v) {
-			p.word("?")
-			return
-		}
-		p.token("[")
-		for _, c := range v.Children {
-			p.value(c.Value)
-		}
-		p.token("]")
-	case ast.ObjectValue:
-		p.token("{")
-		for _, c := range v.Children {
-			p.word(c.Name)
-			p.token(":")
-			p.value(c.Value)
-		}
-		p.token("}")
-	default:
-		p.word(v.String())
+		return scalars(v)
 	}
+	return false
 }
 
 // scalars reports whether a list is of scalars alone, so that a variable could stand

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tenantry/api/webhook"
 	"tenantry/services/engine/template"
 	"tenantry/tenants/metadata"
 )
@@ -63,7 +64,7 @@ func CompileRequest(doc *metadata.RequestTransform) (*Request, Mistakes) {
 			r.query = c.text(".query_params", q.Text)
 		}
 	}
-	if doc.ContentType != "" && !validValue(doc.ContentType) {
+	if doc.ContentType != "" && !webhook.ValidHeaderValue(doc.ContentType) {
 		c.mistakes.wrong(".content_type", "expected the value of a header")
 	}
 	c.headers(r, doc.RequestHeaders)
@@ -126,7 +127,7 @@ func (c *compiler) headers(r *Request, doc *metadata.TransformHeaders) {
 		return
 	}
 	for name := range doc.AddHeaders {
-		if !validName(name) {
+		if !webhook.ValidHeaderName(name) {
 			c.mistakes.wrong(".request_headers.add_headers."+name, "the name is not one that HTTP allows")
 		}
 	}
@@ -252,7 +253,7 @@ func (a *application) headers(r *Request, o *Outgoing) {
 		text, null := a.text(key, n.value)
 		switch {
 		case null:
-		case !validValue(text):
+		case !webhook.ValidHeaderValue(text):
 			a.mistakes.wrong(key, "the result is not a value that HTTP allows (a line break or control character)")
 		default:
 			o.Header.Set(n.name, text)
@@ -272,26 +273,4 @@ func (a *application) body(r *Request, o *Outgoing) {
 		a.mistakes.add(key, err)
 		o.Body = body
 	}
-}
-
-// validName reports whether HTTP allows the name of a header.
-func validName(name string) bool {
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// validValue reports whether HTTP allows the value of a header.
-func validValue(value string) bool {
-	for i := 0; i < len(value); i++ {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
