@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -262,17 +263,35 @@ func TestVerifyFindsEveryKindOfTampering(t *testing.T) {
 func TestADetailReadBackHashesTheSame(t *testing.T) {
 	t.Parallel()
 	type inner struct{ Z, A string }
-	e := audit.Event{Detail: map[string]any{
-		"big": int64(9007199254740993), "float": 1e21, "text": "<é\u2028>", "bad": "\xff",
-		"inner": inner{"z", "a"}, "list": []any{1, nil, true}, "none": map[string]any{},
-	}}
-	read := e
-	var err error
-	if read.Detail, err = audit.ParseDetail([]byte(audit.CanonicalDetail(e.Detail))); err != nil {
-		t.Fatal(err)
-	}
-	if audit.Chain("", read) != audit.Chain("", e) {
-		t.Errorf("%s\n%s", audit.CanonicalDetail(e.Detail), audit.CanonicalDetail(read.Detail))
+	for _, test := range []struct {
+		name  string
+		value any
+		text  string
+	}{
+		{"a large number", int64(9007199254740993), "9007199254740993"},
+		{"a fraction", 1e21, "1e+21"},
+		{"digits as they were", json.Number("1.50"), "1.50"},
+		{"a text", "<é\u2028>", `"\u003cé\u2028\u003e"`},
+		{"a text that is none", "\xff", "\"\uFFFD\""},
+		{"a text that is none in a list", []string{"a", "\xff"}, "[\"a\",\"\uFFFD\"]"},
+		{"a struct", inner{"z", "a"}, `{"A":"a","Z":"z"}`},
+		{"a struct inside", map[string]any{"b": []any{inner{"z", "a"}}, "a": nil}, `{"a":null,"b":[{"A":"a","Z":"z"}]}`},
+		{"a list", []any{1, nil, true, uint64(2)}, "[1,null,true,2]"},
+		{"nothing", map[string]any{}, "{}"},
+	} {
+		e := audit.Event{Detail: map[string]any{"v": test.value}}
+		got := audit.CanonicalDetail(e.Detail)
+		if want := `{"v":` + test.text + `}`; got != want {
+			t.Errorf("%s: %s, want %s", test.name, got, want)
+		}
+		read := e
+		var err error
+		if read.Detail, err = audit.ParseDetail([]byte(got)); err != nil {
+			t.Fatal(err)
+		}
+		if audit.Chain("", read) != audit.Chain("", e) {
+			t.Errorf("%s: %s\n%s", test.name, got, audit.CanonicalDetail(read.Detail))
+		}
 	}
 }
 

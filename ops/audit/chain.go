@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // chainVersion is hashed first, so that a later encoding can't be mistaken for
@@ -59,17 +61,48 @@ func CanonicalDetail(detail map[string]any) string {
 	if err != nil {
 		return `{"unencodable":true}`
 	}
+	if plain(detail) {
+		return string(text)
+	}
 	// Once more by way of plain maps: structs have their fields in their own
 	// order, maps in the order of their keys.
-	plain, err := ParseDetail(text)
+	again, err := ParseDetail(text)
 	if err != nil {
 		return `{"unencodable":true}`
 	}
-	text, err = json.Marshal(plain)
+	text, err = json.Marshal(again)
 	if err != nil {
 		return `{"unencodable":true}`
 	}
 	return string(text)
+}
+
+// plain reports whether a value encodes as it does once it was read back: as nearly
+// all details do.
+func plain(value any) bool {
+	switch v := value.(type) {
+	case nil, bool, int, int32, int64, uint64, float64, json.Number:
+		return true
+	case string:
+		return utf8.ValidString(v)
+	case []string:
+		return !slices.ContainsFunc(v, func(s string) bool { return !utf8.ValidString(s) })
+	case []any:
+		for _, item := range v {
+			if !plain(item) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		for key, item := range v {
+			if !utf8.ValidString(key) || !plain(item) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // ParseDetail reads what CanonicalDetail wrote; numbers are json.Number, so that

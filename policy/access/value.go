@@ -124,18 +124,14 @@ func literal(t catalog.TypeRef, value any) (string, bool) {
 	return shape(t, value)
 }
 
-// arrayLiteral is a list as Postgres reads an array: every element in quotes.
+// arrayLiteral is a list as Postgres reads an array.
 func arrayLiteral(t catalog.TypeRef, list []any) (string, bool) {
 	inner := t
 	inner.Dimensions--
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, item := range list {
-		if i > 0 {
-			b.WriteByte(',')
-		}
+	var out catalog.Array
+	for _, item := range list {
 		if item == nil {
-			b.WriteString("NULL")
+			out.Null()
 			continue
 		}
 		if nested, ok := item.([]any); ok && inner.Array() {
@@ -143,7 +139,7 @@ func arrayLiteral(t catalog.TypeRef, list []any) (string, bool) {
 			if !ok {
 				return "", false
 			}
-			b.WriteString(text)
+			out.Nested(text)
 			continue
 		}
 		// The catalog does not always know all dimensions: elements are read as
@@ -152,12 +148,9 @@ func arrayLiteral(t catalog.TypeRef, list []any) (string, bool) {
 		if !ok {
 			return "", false
 		}
-		b.WriteByte('"')
-		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text))
-		b.WriteByte('"')
+		out.Add(text)
 	}
-	b.WriteByte('}')
-	return b.String(), true
+	return out.String(), true
 }
 
 func typeName(t catalog.TypeRef) string { return t.Name + strings.Repeat("[]", t.Dimensions) }

@@ -14,6 +14,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
+	"tenantry/tenants/catalog"
 	"tenantry/tenants/settings"
 )
 
@@ -243,24 +244,13 @@ func variable(value any) string {
 }
 
 func postgresArray(list []any) (string, bool) {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, e := range list {
+	var out catalog.Array
+	for _, e := range list {
 		s, ok := e.(string)
 		if !ok {
 			return "", false
 		}
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if s != "" && !strings.EqualFold(s, "null") && !strings.ContainsAny(s, "{}\",\\ \t\n\r\v\f") {
-			b.WriteString(s)
-			continue
-		}
-		b.WriteByte('"')
-		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s))
-		b.WriteByte('"')
+		out.AddShort(s)
 	}
-	b.WriteByte('}')
-	return b.String(), true
+	return out.String(), true
 }

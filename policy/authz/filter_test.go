@@ -183,19 +183,28 @@ func TestHostileFiltersAreRefusedWithinTheirBounds(t *testing.T) {
 		{"a product while planning", "filter if { some a in numbers.range(1, 3000); some b in numbers.range(1, 100000); a * b == 0; input.row.n == a }", "timed out"},
 		{"brackets", "filter if input.row.n == " + strings.Repeat("[", 60000), ""},
 	} {
-		runtime.GC()
-		before := spent()
-		_, err := check(t, m, "package authz\n"+test.rules)
-		took := spent() - before
-		// On a busy machine the deadline may come before the bound that is meant.
-		if err == nil || !strings.Contains(err.Error(), test.message) && !strings.Contains(err.Error(), "takes too long") {
-			t.Errorf("%s: got %.300v", test.name, err)
+		// The least of a few tries: what else the machine does may take from any of
+		// them, but gives to none.
+		limit, least := 150*time.Millisecond*slowed, time.Duration(0)
+		for try := range 5 {
+			runtime.GC()
+			before := spent()
+			_, err := check(t, m, fmt.Sprintf("package authz\n%s\n# %d", test.rules, try))
+			if took := spent() - before; try == 0 || took < least {
+				least = took
+			}
+			// On a busy machine the deadline may come before the bound that is meant.
+			if err == nil || !strings.Contains(err.Error(), test.message) && !strings.Contains(err.Error(), "takes too long") {
+				t.Errorf("%s: got %.300v", test.name, err)
+			}
+			if least <= limit {
+				break
+			}
 		}
-		if limit := 150 * time.Millisecond; took > limit*slowed {
-			t.Errorf("%s took %s of processor time", test.name, took)
-		} else {
-			t.Logf("%s: %s", test.name, took)
+		if least > limit {
+			t.Errorf("%s took %s of processor time", test.name, least)
 		}
+		t.Logf("%s: %s", test.name, least)
 	}
 }
 

@@ -207,13 +207,13 @@ func (s *server) metric(name string) string {
 // eventually waits until something holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for range 500 {
+	for range 2000 {
 		if holds() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("%s: not within 5 s", what)
+	t.Fatalf("%s: not within 20 s", what)
 }
 
 // peer is a client's end of a socket.

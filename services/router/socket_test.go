@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fasthttp/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
 	"tenantry/services/router/socket"
@@ -244,18 +245,40 @@ func TestAStoppedOperationEndsInTheDatabase(t *testing.T) {
 	}
 }
 
-func TestClientsThatAreTooManyOrTooSlowAreEnded(t *testing.T) {
+func TestClientsThatAreTooManyAreTurnedAway(t *testing.T) {
 	t.Parallel()
-	s := start(t, socket.Limits{PerProject: 2, Init: 300 * time.Millisecond, Write: 300 * time.Millisecond, KeepAlive: 200 * time.Millisecond})
-	silent, late := s.dial(newer, "/v1/graphql"), s.dial(older, "/v1/graphql")
+	s := start(t, socket.Limits{PerProject: 2})
+	first := s.open(newer)
+	s.open(older)
 	s.dial(newer, "/v1/graphql").want("close 4429 Too many requests")
+	_ = first.conn.Close()
+	eventually(t, "another takes its place", func() bool {
+		p := s.dial(newer, "/v1/graphql")
+		_ = p.conn.WriteMessage(websocket.TextMessage, []byte(s.init())) // it may be turned away already
+		return p.next() == `{"type":"connection_ack"}`
+	})
+}
+
+func TestClientsThatDoNotSayWhoTheyAreAreEnded(t *testing.T) {
+	t.Parallel()
+	s := start(t, socket.Limits{Init: 300 * time.Millisecond})
+	silent, late := s.dial(newer, "/v1/graphql"), s.dial(older, "/v1/graphql")
 	silent.want("close 4408 Connection initialisation timeout")
 	late.want(`{"type":"connection_error","payload":"Connection initialisation timeout"}`, "close 4408 Connection initialisation timeout")
 	eventually(t, "both are gone", func() bool { return s.metric("tenantry_websocket_connections") == "0" })
+}
 
+// The answers are more than the buffers between the two hold, and the questions
+// fit into them: whether all were sent before the cut is the machine's affair.
+func TestAClientThatDoesNotReadIsCut(t *testing.T) {
+	t.Parallel()
+	s := start(t, socket.Limits{Write: 300 * time.Millisecond, Init: time.Minute, KeepAlive: 200 * time.Millisecond})
 	slow := s.open(newer)
-	for i := range 100 { // more than the buffers between the two hold
-		slow.send(operation(newer, fmt.Sprint(i), "{ large { text } }"))
+	for i := range 100 {
+		text := operation(newer, fmt.Sprint(i), "{ large { text } }")
+		if err := slow.conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+			break // it is cut already
+		}
 	}
 	eventually(t, "who does not read is cut", func() bool { return s.metric("tenantry_websocket_connections") == "0" })
 }

@@ -96,7 +96,7 @@ func FuzzArraysComeBackAsTheyWere(f *testing.F) {
 		if null {
 			elements[1], want[1] = nil, nil
 		}
-		db.array(t, plan.ArrayOf(elements), want)
+		db.array(t, catalog.ArrayOf(elements), want)
 		list := make([]any, len(elements))
 		for i, e := range elements {
 			if e != nil {

@@ -15,6 +15,7 @@ import (
 	"tenantry/services/engine/dialect"
 	"tenantry/services/engine/plan"
 	"tenantry/services/engine/source"
+	"tenantry/tenants/catalog"
 )
 
 // values are what one request brings to a program.
@@ -163,7 +164,7 @@ func (v *values) array(p *filter.Param) (*string, error) {
 		}
 		elements[i] = text
 	}
-	text := plan.ArrayOf(elements)
+	text := catalog.ArrayOf(elements)
 	return &text, nil
 }
 

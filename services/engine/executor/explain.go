@@ -6,6 +6,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/services/engine/dialect"
 	"tenantry/services/engine/plan"
+	"tenantry/tenants/catalog"
 )
 
 // Explanation tells how one root field of a query is answered.
@@ -65,7 +66,7 @@ func (x *Executor) Explain(ctx context.Context, p *Program, r Request) ([]Explan
 
 // withoutKeys are the values of a join for a row whose keys are null.
 func (v values) withoutKeys(n int) values {
-	none := plan.ArrayOf([]*string{nil})
+	none := catalog.ArrayOf([]*string{nil})
 	v.keys = make([]*string, n)
 	for i := range v.keys {
 		v.keys[i] = &none

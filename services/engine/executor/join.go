@@ -6,6 +6,7 @@ import (
 
 	"tenantry/services/engine/plan"
 	"tenantry/services/engine/source"
+	"tenantry/tenants/catalog"
 )
 
 // keys are the values that a join looks up, each combination once.
@@ -83,7 +84,7 @@ func (r *run) joined(ctx context.Context, k *keys) ([][]byte, error) {
 			v.keys = append(v.keys, column[0])
 			statement = step.one
 		} else {
-			list := plan.ArrayOf(column)
+			list := catalog.ArrayOf(column)
 			v.keys = append(v.keys, &list)
 		}
 	}

@@ -65,59 +65,24 @@ func jsonText(value any) (string, error) {
 }
 
 func arrayText(list []any, t catalog.TypeRef) (string, error) {
-	var out strings.Builder
-	out.WriteByte('{')
-	for i, item := range list {
-		if i > 0 {
-			out.WriteByte(',')
-		}
+	var out catalog.Array
+	for _, item := range list {
 		switch nested, isList := item.([]any); {
 		case item == nil:
-			out.WriteString("NULL")
+			out.Null()
 		case isList && !IsJSON(t.Element()):
 			inner, err := arrayText(nested, t)
 			if err != nil {
 				return "", err
 			}
-			out.WriteString(inner)
+			out.Nested(inner)
 		default:
 			text, err := Text(item, t.Element())
 			if err != nil {
 				return "", err
 			}
-			quoteElement(&out, text)
+			out.Add(text)
 		}
 	}
-	out.WriteByte('}')
 	return out.String(), nil
-}
-
-// ArrayOf is the array literal of elements that are already text; nil is NULL.
-func ArrayOf(elements []*string) string {
-	var out strings.Builder
-	out.WriteByte('{')
-	for i, e := range elements {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		if e == nil {
-			out.WriteString("NULL")
-			continue
-		}
-		quoteElement(&out, *e)
-	}
-	out.WriteByte('}')
-	return out.String()
-}
-
-// quoteElement always quotes, so that no element is read as NULL or a brace.
-func quoteElement(out *strings.Builder, text string) {
-	out.WriteByte('"')
-	for i := 0; i < len(text); i++ {
-		if text[i] == '"' || text[i] == '\\' {
-			out.WriteByte('\\')
-		}
-		out.WriteByte(text[i])
-	}
-	out.WriteByte('"')
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"tenantry/tenants/catalog"
 )
 
 // JSONPath turns the path of a json value, as $.a.b[0]['c'] or a.b, into the
@@ -32,7 +34,7 @@ func JSONPath(text string) (string, error) {
 		}
 		steps = append(steps, &step)
 	}
-	return ArrayOf(steps), nil
+	return catalog.ArrayOf(steps), nil
 }
 
 // member reads a name, or digits as in a.0.
