@@ -26,7 +26,7 @@ func (x *exchange) result() (any, *errcode.Error) {
 			"the webhook response is larger than the limit of %d bytes", x.caller.MaxResponse).
 			WithInternal(x.detail("response too large"))
 	}
-	value, err := decode(x.answer)
+	value, err := x.decoded()
 	if err != nil {
 		// The decoder's own message may quote the body, so it is not kept.
 		return nil, x.unexpected("not a valid json response from webhook")
@@ -46,6 +46,20 @@ func (x *exchange) result() (any, *errcode.Error) {
 		return nil, x.unexpected(mistake)
 	}
 	return value, nil
+}
+
+// decoded is the answer's JSON. What is none is null where the action's transform
+// says what to make of it.
+func (x *exchange) decoded() (any, error) {
+	value, err := decode(x.answer)
+	if err == nil || x.transforms == nil {
+		return value, err
+	}
+	r := x.transforms.response
+	if r.TakesText() || r.TakesNothing() && len(bytes.TrimSpace(x.answer)) == 0 {
+		return nil, nil
+	}
+	return nil, err
 }
 
 // exposed is the message of a 5xx answer where the action lets clients see it; nil

@@ -3,6 +3,7 @@ package action
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"tenantry/api/errcode"
 	"tenantry/services/engine/transform"
@@ -89,6 +90,9 @@ func (x *exchange) rewritten(address *url.URL, headers http.Header) (method stri
 func (x *exchange) answered(value any) (out any, refusal bool, err *errcode.Error) {
 	if x.transforms == nil || x.transforms.response == nil {
 		return value, false, nil
+	}
+	if x.transforms.response.TakesText() {
+		x.context.Text = strings.ToValidUTF8(string(x.answer), "\ufffd")
 	}
 	out, refusal, failure := x.transforms.response.Apply(x.status, value, x.context)
 	if failure != nil {

@@ -104,6 +104,11 @@ func TestAnAnswerIsTransformedBeforeItIsChecked(t *testing.T) {
 		"a result of another shape":           {200, `{"id":7}`, `{"body":"[1]"}`, `unexpected got array for the action webhook response, expecting Order`},
 		"a missing path":                      {200, `{"id":7}`, `{"body":"{{$body.gone}}"}`, `unexpected Response Transformation Failed`},
 		"no JSON":                             {200, `<html>`, `{"body":"1"}`, `unexpected not a valid json response from webhook`},
+		"text that the transform reads":       {200, `a, b`, `{"body":"{\"order_id\":{{$response.text}}}"}`, `{"order_id":"a, b"}`},
+		"text that is no text":                {200, "a\xff", `{"body":"{\"order_id\":{{$response.text}}}"}`, `{"order_id":"a�"}`},
+		"a refusal in text":                   {403, `not yours`, `{"body":"{\"message\":{{$body?.message ?? $response.text}}}"}`, `unexpected not yours`},
+		"no body":                             {204, ``, `{"body":"{\"order_id\":\"{{$body == null}}\"}"}`, `{"order_id":"true"}`},
+		"no body for a transform without one": {204, ``, `{"error_when":"false"}`, `unexpected not a valid json response from webhook`},
 		"a server's error is not transformed": {500, `{"id":7}`, `{"body":"{{$body.gone}}"}`, `unexpected internal error`},
 	} {
 		t.Run(name, func(t *testing.T) {

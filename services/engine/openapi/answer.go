@@ -2,6 +2,8 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
+	"mime"
 	"slices"
 	"strings"
 
@@ -10,58 +12,135 @@ import (
 	"tenantry/tenants/metadata"
 )
 
-// answer maps what the operation answers: the first success with JSON, and how
-// errors tell what is wrong.
-func (r *request) answer() bool {
-	if r.Responses == nil {
-		r.unmapped(r.operation, at(r.pointer, "responses"), "no answer is described")
-		return false
+// The forms of successes, best first.
+type success int
+
+const (
+	withJSON  success = iota
+	withText          // the answer is a String
+	empty             // the answer is true
+	withBytes         // nothing that an action could answer
+)
+
+// successOf is the form of a response, with the content type that has it.
+func successOf(r *openapi3.Response) (success, string) {
+	if kind := jsonType(r.Content); kind != "" {
+		return withJSON, kind
 	}
-	var codes []string
-	for code := range r.Responses.Map() {
-		if strings.HasPrefix(code, "2") {
-			codes = append(codes, code)
+	if kind := textType(r.Content); kind != "" {
+		return withText, kind
+	}
+	if len(r.Content) == 0 {
+		return empty, ""
+	}
+	return withBytes, slices.Sorted(maps.Keys(r.Content))[0]
+}
+
+// textType is the first content type that is text; empty when none is.
+func textType(content openapi3.Content) string {
+	for _, kind := range slices.Sorted(maps.Keys(content)) {
+		name, _, _ := mime.ParseMediaType(kind)
+		if strings.HasPrefix(name, "text/") || name == "application/xml" || strings.HasSuffix(name, "+xml") {
+			return kind
 		}
 	}
-	slices.Sort(codes)
+	return ""
+}
+
+// answer maps what the operation answers: the first success with JSON, else the
+// first with text, else one without content; and how errors tell what is wrong.
+func (r *request) answer() bool {
+	codes := r.codes("2")
 	if len(codes) == 0 {
 		codes = []string{"default"}
 	}
+	best, form, kind := "", withBytes, ""
+	nothing := false // some success has no content
+	var unfit []string
 	for _, code := range codes {
 		response := r.Responses.Value(code)
 		if response == nil || response.Value == nil {
 			continue
 		}
-		pointer := at(r.pointer, "responses", code)
-		if response.Ref != "" {
-			pointer = strings.TrimPrefix(response.Ref, "#")
+		f, k := successOf(response.Value)
+		nothing = nothing || f == empty
+		if f == withBytes {
+			unfit = append(unfit, k)
+		} else if best == "" || f < form {
+			best, form, kind = code, f, k
 		}
-		kind := jsonType(response.Value.Content)
-		if kind == "" {
+	}
+	if best == "" {
+		r.unmapped(r.operation, at(r.pointer, "responses"), unanswerable(unfit))
+		return false
+	}
+	pointer := at(r.pointer, "responses", best)
+	if ref := r.Responses.Value(best).Ref; ref != "" {
+		pointer = strings.TrimPrefix(ref, "#")
+	}
+	switch form {
+	case withText:
+		r.definition.OutputType = "String!"
+		r.types.note(at(pointer, "content", kind), "the answer is %s, as it is: String", kind)
+	case empty:
+		r.definition.OutputType = "Boolean!"
+		r.types.note(pointer, "the answer has no content: true when it is a success")
+	default:
+		m := r.types.of(place{r.Responses.Value(best).Value.Content[kind].Schema, at(pointer, "content", kind, "schema"), r.id + "_output"}, false)
+		r.definition.OutputType = m.required(!nothing)
+	}
+	for _, other := range codes {
+		response := r.Responses.Value(other)
+		if other == best || response == nil || response.Value == nil {
 			continue
 		}
-		m := r.types.of(place{response.Value.Content[kind].Schema, at(pointer, "content", kind, "schema"), r.id + "_output"}, false)
-		r.definition.OutputType = m.required(true)
-		for _, other := range codes {
-			if other != code {
-				r.types.note(at(r.pointer, "responses", other), "an action has one type of answer: that of %s", code)
-			}
+		if f, _ := successOf(response.Value); f == empty && form == withJSON {
+			r.types.note(at(r.pointer, "responses", other), "an answer without content is null")
+			continue
 		}
-		r.definition.ResponseTransform = r.refusals()
-		return true
+		r.types.note(at(r.pointer, "responses", other), "an action has one type of answer: that of %s", best)
 	}
-	r.unmapped(r.operation, at(r.pointer, "responses"), "no success answers JSON, which an action's handler has to")
-	return false
+	r.definition.ResponseTransform = r.rewritten(form)
+	return true
 }
 
-// refusals says how the API's errors become those of a handler, {message,
-// extensions}; what is not an error stays.
-func (r *request) refusals() *metadata.ResponseTransform {
-	message := strings.Join(append(r.messages(), `"the service refused the request"`), " ?? ")
+// unanswerable says why no success can be the answer of an action.
+func unanswerable(kinds []string) string {
+	if len(kinds) == 0 {
+		return "no success is described"
+	}
+	return "a success is " + short(strings.Join(slices.Compact(kinds), ", ")) + ", expected JSON, text, or no content"
+}
+
+// codes are the statuses of responses that begin with a digit, in order.
+func (r *request) codes(digit string) (codes []string) {
+	if r.Responses == nil {
+		return nil
+	}
+	for code := range r.Responses.Map() {
+		if strings.HasPrefix(code, digit) {
+			codes = append(codes, code)
+		}
+	}
+	slices.Sort(codes)
+	return codes
+}
+
+// rewritten says what becomes of an answer: of a success its JSON, its text, or
+// true; of an error that of a handler, {message, extensions}.
+func (r *request) rewritten(form success) *metadata.ResponseTransform {
+	value, failure := "$body", r.messages()
+	switch form {
+	case withText:
+		value = "$response.text"
+	case empty:
+		value = "$response.text != null" // read, so that whatever the body is does not matter
+	}
+	message := strings.Join(append(failure, `"the service refused the request"`), " ?? ")
 	return &metadata.ResponseTransform{Version: 2, TemplateEngine: "Kriti", Body: &metadata.TransformBody{
 		Action: metadata.BodyTransform,
-		Template: fmt.Sprintf(`{{ if $response.status < 400 }}{{ $body }}{{ else }}{"message": {{ %s }}, "extensions": {"code": "service-error", "status": {{ $response.status }}}}{{ end }}`,
-			message),
+		Template: fmt.Sprintf(`{{ if $response.status < 400 }}{{ %s }}{{ else }}{"message": {{ %s }}, "extensions": {"code": "service-error", "status": {{ $response.status }}}}{{ end }}`,
+			value, message),
 	}}
 }
 
@@ -70,20 +149,16 @@ var messages = [][]string{{"message"}, {"error", "message"}, {"error_description
 
 // messages are the paths of those that the schema of errors has.
 func (r *request) messages() (paths []string) {
-	var codes []string
-	for code := range r.Responses.Map() {
-		if strings.HasPrefix(code, "4") {
-			codes = append(codes, code)
-		}
-	}
-	slices.Sort(codes)
-	for _, code := range append(codes, "default") {
+	for _, code := range append(r.codes("4"), "default") {
 		response := r.Responses.Value(code)
 		if response == nil || response.Value == nil {
 			continue
 		}
 		kind := jsonType(response.Value.Content)
 		if kind == "" {
+			if textType(response.Value.Content) != "" {
+				return []string{"$response.text"}
+			}
 			continue
 		}
 		for _, steps := range messages {

@@ -81,6 +81,7 @@ func TestOperationsBecomeActions(t *testing.T) {
 		"pets.yaml":     {Roles: []string{"user"}},
 		"payments.json": {Prefix: "Pay"},
 		"library.yaml":  {Handler: "{{LIBRARY}}/"},
+		"tickets.json":  {Prefix: "Desk", Roles: []string{"agent"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

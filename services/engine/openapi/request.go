@@ -156,11 +156,12 @@ func (r *request) body() bool {
 	body := r.RequestBody.Value
 	kind, isForm := chosen(body.Content)
 	if kind == "" {
+		kinds := short(strings.Join(slices.Sorted(maps.Keys(body.Content)), ", "))
 		if body.Required {
-			r.unmapped(r.operation, at(pointer, "content"), "expected a body of JSON or a form")
+			r.unmapped(r.operation, at(pointer, "content"), "the body is "+kinds+", expected JSON or application/x-www-form-urlencoded")
 			return false
 		}
-		r.types.note(at(pointer, "content"), "neither JSON nor a form: no body is sent")
+		r.types.note(at(pointer, "content"), "the body is %s: none is sent", kinds)
 		return true
 	}
 	where := place{body.Content[kind].Schema, at(pointer, "content", kind, "schema"), r.id + "_body"}

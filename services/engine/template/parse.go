@@ -35,6 +35,13 @@ type node struct {
 	optional bool
 }
 
+func (n *node) reads(name, key string) bool {
+	if n.kind == member && n.operands[0].kind == variable && n.operands[0].name == name && n.operands[1].value == any(key) {
+		return true
+	}
+	return slices.ContainsFunc(n.operands, func(o *node) bool { return o.reads(name, key) })
+}
+
 // parser reads a template without tokens of its own: strings hold expressions
 // that hold strings. It gives up by panicking with an *Error.
 type parser struct {

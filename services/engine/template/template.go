@@ -109,6 +109,9 @@ type Data struct {
 	Session map[string]string
 }
 
+// Reads reports whether the template reads a member of a variable by that name.
+func (t *Template) Reads(variable, key string) bool { return t.root.reads(variable, key) }
+
 // place finds the span of source[from:to].
 func place(source string, from, to int) Span {
 	var s Span

@@ -40,6 +40,16 @@ func CompileResponse(doc *metadata.ResponseTransform) (*Response, Mistakes) {
 	return r, nil
 }
 
+// TakesText reports whether the transform reads answers as text: then they need not
+// be JSON.
+func (r *Response) TakesText() bool {
+	return r != nil && r.body != nil && r.body.Reads("$response", "text")
+}
+
+// TakesNothing reports whether the transform says what to make of an answer without
+// a body.
+func (r *Response) TakesNothing() bool { return r != nil && r.body != nil }
+
 // Apply rewrites the decoded body of an answer. refusal is true when the
 // transform takes a successful answer as an error.
 func (r *Response) Apply(status int, body any, in Context) (out any, refusal bool, err error) {
@@ -49,7 +59,7 @@ func (r *Response) Apply(status int, body any, in Context) (out any, refusal boo
 	request := in.data().Variables
 	data := template.Data{Session: in.Session, Variables: map[string]any{
 		"$body":              body,
-		"$response":          map[string]any{"status": json.Number(strconv.Itoa(status))},
+		"$response":          map[string]any{"status": json.Number(strconv.Itoa(status)), "text": in.Text},
 		"$session_variables": request["$session_variables"],
 		"$request": map[string]any{
 			"body": in.Body, "base_url": in.BaseURL, "session_variables": request["$session_variables"],

@@ -59,12 +59,14 @@ type Outgoing struct {
 	Body   []byte // empty means no body
 }
 
-// Context is what templates of a request read.
+// Context is what templates of a request read, and those of an answer beside it.
 type Context struct {
 	Body    any    // $body, decoded JSON with json.Number
 	BaseURL string // $base_url
 	// Session are the session variables, names in lower case.
 	Session map[string]string
+	// Text is $response.text, an answer as it came; only where TakesText.
+	Text string
 }
 
 func (c Context) data() template.Data {
