@@ -23,6 +23,8 @@ func TestTheGuideToAccessIsTrue(t *testing.T) {
 		INSERT INTO orders VALUES (1, 7, 10, ''), (2, 8, 20, ''), (3, 7, 30, '')`)
 	s.want(200, owner, "POST", project+"/tables:track", `{"tables":[{"schema":"public","name":"orders"}]}`)
 	s.want(200, owner, "PUT", project+"/tables/public.orders", `{"select_permissions":[{"role":"user","permission":{"columns":["id","total"],"filter":{"user_id":{"_eq":"X-Hasura-User-Id"}}}}]}`)
+	s.want(201, owner, "POST", project+"/actions", `{"name":"placeOrder","definition":"type Mutation { placeOrder(total: Int!): Placed }  type Placed { id: Int }","handler":"http://127.0.0.1:1/","permissions":["user"],
+		"relationships":[{"type":"Placed","name":"order","kind":"object","table":"orders","mapping":{"id":"id"}}]}`)
 	calls, answers := 0, 0
 	var last answer
 	for _, block := range guideBlock.FindAllStringSubmatch(string(guide), -1) {

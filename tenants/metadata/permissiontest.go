@@ -16,8 +16,20 @@ type PermissionTest struct {
 	Query            string            `json:"query"`
 	OperationName    string            `json:"operation_name,omitempty"`
 	Variables        json.RawMessage   `json:"variables,omitempty"`
-	Expect           PermissionExpect  `json:"expect" required:"false"`
+	// Dialect is the flavour of the schema that the query is for: graphql, which is
+	// meant when it is left out, or relay.
+	Dialect string `json:"dialect,omitempty"`
+	// Answers stand for those of handlers, by the name of the action: the body of an
+	// answer with status 200. With them the actions run, and no handler is called.
+	Answers map[string]json.RawMessage `json:"answers,omitempty"`
+	Expect  PermissionExpect           `json:"expect" required:"false"`
 }
+
+// The dialects of permission tests.
+const (
+	DialectGraphQL = "graphql"
+	DialectRelay   = "relay"
+)
 
 // PermissionExpect is what a test expects: that the operation is allowed, unless
 // Refused, and of one that reads, what it answers.
@@ -47,6 +59,9 @@ func (d *decoder) permissionTests(list []PermissionTest, at string) {
 		}
 		if t.Query == "" {
 			d.fail(here+".query", "empty string not allowed")
+		}
+		if t.Dialect != "" && t.Dialect != DialectGraphQL && t.Dialect != DialectRelay {
+			d.fail(here+".dialect", "expected %s or %s", DialectGraphQL, DialectRelay)
 		}
 		e := t.Expect
 		if e.Refused && (e.Rows != nil || e.Data != nil) {

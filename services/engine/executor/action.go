@@ -20,6 +20,9 @@ func (r *run) action(ctx context.Context, i int, f plan.Field) error {
 	if err := action.CheckInput(call.Input); err != nil {
 		return at(err, "$.selectionSet."+f.Name+".args")
 	}
+	if r.request.Examples != nil {
+		return r.example(ctx, i, f.Action, call)
+	}
 	if call.Action.Async {
 		return r.asynchronous(ctx, i, f.Action, call)
 	}

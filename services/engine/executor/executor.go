@@ -80,6 +80,8 @@ type Request struct {
 	// IdempotencyKey is the client's, for handlers; empty for none. Delivery then
 	// identifies the request whenever it runs again: webhook-ids follow from it.
 	IdempotencyKey, Delivery string
+	// Examples, when set, stand for what handlers answer, by action: none is called.
+	Examples map[string][]byte
 }
 
 // Result is the data of a response.

@@ -3,7 +3,6 @@ package instance
 import (
 	"context"
 	"slices"
-	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
@@ -198,12 +197,6 @@ func (i *Instance) callsVolatile(p *plan.Plan) bool {
 			return fn.Source == r.Source && fn.Name.Schema == r.Schema && fn.Name.Name == r.Name && !fn.Infer
 		})
 	})
-}
-
-// try runs an operation that was judged and is harmless.
-func (i *Instance) try(ctx context.Context, s session.Session, r Request, j Judgement) ([]byte, error) {
-	result, err := i.run(ctx, s, j.program.Program, executor.Request{Session: s, Variables: j.vars, Query: r.Query}, &Trail{Role: s.Role, started: time.Now()})
-	return result.Body, err
 }
 
 // Narrowed is a role as the project's policy leaves it for operations of a type.

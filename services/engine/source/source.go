@@ -27,7 +27,18 @@ import (
 type Source struct {
 	pool  *pool
 	close sync.Once
+	// readOnly puts each round trip into a transaction of its own.
+	readOnly bool
 }
+
+// ReadOnly is s for statements that may change nothing: each round trip is a
+// transaction that is read only and rolled back. It has no share of its own in the
+// pool, so it is of use as long as s is, and is not closed.
+func (s *Source) ReadOnly() *Source { return &Source{pool: s.pool, readOnly: true} }
+
+// unnamed reports whether statements are sent without a name: a pooler may lose it,
+// and in a transaction that is open nothing could be sent again.
+func (s *Source) unnamed() bool { return s.readOnly || s.pool.unprepared.Load() }
 
 // Query runs statements in one round trip, outside a transaction; each yields one
 // JSON value. The results are owned by the caller. A connection that turns out
@@ -112,7 +123,7 @@ func (s *Source) one(ctx context.Context, conn *pgconn.PgConn, st Bound) ([]byte
 func (s *Source) batch(ctx context.Context, conn *pgconn.PgConn, statements []Bound) ([][]byte, error) {
 	batch := &pgconn.Batch{}
 	for _, st := range statements {
-		if s.pool.unprepared.Load() {
+		if s.unnamed() {
 			batch.ExecParams(st.SQL, st.Args, nil, nil, nil)
 			continue
 		}
@@ -177,13 +188,21 @@ func (s *Source) acquire(ctx context.Context) (held, error) {
 		s.pool.leave()
 		return held{}, err
 	}
-	return held{conn, s.pool}, nil
+	h := held{conn: conn, pool: s.pool}
+	if s.readOnly {
+		if h.tx, err = conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}); err != nil {
+			h.Release()
+			return held{}, err
+		}
+	}
+	return h, nil
 }
 
 // held is a connection of the pool, and the place that goes with it.
 type held struct {
 	conn *pgxpool.Conn
 	pool *pool
+	tx   pgx.Tx // that the connection is in; nil for none
 }
 
 // wire is the connection as the protocol knows it.
@@ -191,6 +210,9 @@ func (h held) wire() *pgconn.PgConn { return h.conn.Conn().PgConn() }
 
 // Release gives both back.
 func (h held) Release() {
+	if h.tx != nil {
+		rollback(h.tx)
+	}
 	h.conn.Release()
 	h.pool.leave()
 }

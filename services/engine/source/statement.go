@@ -95,7 +95,7 @@ func (k *statements) forget(sql string) {
 // send sends one statement; the reader must be closed before the connection is
 // used again.
 func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgconn.ResultReader, error) {
-	if s.pool.unprepared.Load() || st.large() {
+	if s.unnamed() || st.large() {
 		return conn.ExecParams(ctx, st.SQL, st.Args, nil, nil, nil), nil
 	}
 	prepared, err := statementsOf(conn).get(ctx, conn, st.SQL, &s.pool.prepared)
