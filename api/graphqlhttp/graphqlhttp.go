@@ -29,6 +29,10 @@ type Request struct {
 	DocumentID string `json:"documentId"`
 }
 
+// IdempotencyKey is the member of a request's extensions with the operation's own
+// idempotency key, a string.
+const IdempotencyKey = "idempotencyKey"
+
 // Response is what goes out: a body that is complete JSON, and extras.
 type Response struct {
 	// Body is the JSON document, owned by the receiver.

@@ -269,7 +269,151 @@ func TestAKeyOfASocketIsNoKeyOfItsMutations(t *testing.T) {
 		p.want(fmt.Sprintf(`{"type":"next","id":"%d","payload":{"data":{"pay":{"number":%d}}}}`, n, n+1))
 		p.want(fmt.Sprintf(`{"type":"complete","id":"%d"}`, n))
 	}
-	if calls := h.since(0); len(calls) != 2 {
+	if calls := h.since(0); len(calls) != 2 || calls[0].key != "" {
 		t.Errorf("the handler got %+v", calls)
 	}
+}
+
+// ask is an operation with extensions, as a message of a socket.
+func ask(protocol, id, query, extensions string) string {
+	kind := map[string]string{older: "start", newer: "subscribe"}[protocol]
+	return fmt.Sprintf(`{"id":%q,"type":%q,"payload":{"query":%q,"extensions":%s}}`, id, kind, query, extensions)
+}
+
+// asUser is a socket of the user ann.
+func (s *server) asUser(protocol string) *peer {
+	s.t.Helper()
+	p := s.dial(protocol, "/v1/graphql")
+	p.send(s.init("X-Hasura-Role", "user", "X-Hasura-User-Id", "ann"))
+	p.want(`{"type":"connection_ack"}`)
+	return p
+}
+
+func TestAMutationOverASocketHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s, h := startTill(t)
+	const pay, key = `mutation { pay(amount: 5) { number } }`, `{"idempotencyKey":"k1"}`
+	later := "" // the answer with the id of a run
+	for _, protocol := range []string{newer, older} {
+		data := map[string]string{older: "data", newer: "next"}[protocol]
+		p := s.asUser(protocol)
+		answers := func(id, query, extensions, kind, payload string) {
+			t.Helper()
+			p.send(ask(protocol, id, query, extensions))
+			p.want(fmt.Sprintf(`{"type":%q,"id":%q,"payload":%s}`, kind, id, payload))
+			if kind == data {
+				p.want(fmt.Sprintf(`{"type":"complete","id":%q}`, id))
+			}
+		}
+		const replay = `,"extensions":{"idempotencyReplayed":true}`
+		if later == "" { // the second socket asks again for what the first has done
+			answers("1", pay, key, data, `{"data":{"pay":{"number":1}}}`)
+			answers("2", `mutation { pay(amount: 400) { number } }`, `{"idempotencyKey":"no"}`, data,
+				`{"data":null,"errors":[{"message":"no money","extensions":{"code":"broke","left":0.10}}]}`)
+			p.send(ask(protocol, "3", `mutation { payLater(amount: 5) }`, `{"idempotencyKey":"later"}`))
+			later = strings.TrimSuffix(strings.TrimPrefix(p.next(), `{"type":"next","id":"3","payload":`), `}}`)
+			p.want(`{"type":"complete","id":"3"}`)
+		}
+		answers("4", pay, key, data, `{"data":{"pay":{"number":1}}`+replay+`}`)
+		answers("5", `mutation { pay(amount: 400) { number } }`, `{"idempotencyKey":"no"}`, data,
+			`{"data":null,"errors":[{"message":"no money","extensions":{"code":"broke","left":0.10}}]`+replay+`}`)
+		answers("6", `mutation { payLater(amount: 5) }`, `{"idempotencyKey":"later"}`, data, later+replay+`}`)
+		for n, wrong := range map[string]string{`1`: "expected a string", `""`: "expected a string", `"` + strings.Repeat("k", 256) + `"`: "at most 255", `"a\n"`: "control characters"} {
+			p.send(ask(protocol, "7", pay, `{"idempotencyKey":`+n+`}`))
+			if got := p.next(); !strings.HasPrefix(got, `{"type":"error","id":"7"`) || !strings.Contains(got, "extensions.idempotencyKey: expected") || !strings.Contains(got, wrong) {
+				t.Errorf("the key %.20s: %s", n, got)
+			}
+		}
+		p.send(ask(protocol, "8", `mutation { pay(amount: 6) { number } }`, key))
+		if got := p.next(); !strings.HasPrefix(got, `{"type":"error","id":"8"`) || !strings.Contains(got, "idempotency-conflict") {
+			t.Errorf("another request with the key: %s", got)
+		}
+	}
+	if calls := h.since(0); len(calls) != 2 || calls[0].key != "k1" || s.inControl(`SELECT count(*)::text FROM tenantry.action_runs`) != "1" {
+		t.Errorf("the handler got %+v", calls)
+	}
+	if body, header := s.keyed("k1", "user", "ann", pay); body != `{"data":{"pay":{"number":1}}}` || header.Get(replayed) != "true" || len(h.since(0)) != 2 {
+		t.Errorf("over HTTP: %s %v", body, header)
+	}
+}
+
+func TestAMutationWhoseSocketIsGoneIsDoneAndItsAnswerKept(t *testing.T) {
+	t.Parallel()
+	s, h := startTill(t)
+	slow := ask(newer, "1", `mutation { pay(amount: 1000) { number } }`, `{"idempotencyKey":"slow"}`)
+	p := s.asUser(newer)
+	p.send(slow)
+	<-h.arrived
+	p.conn.Close()
+	again := s.asUser(newer)
+	again.send(slow)
+	if got := again.next(); !strings.Contains(got, "idempotency-in-progress") {
+		t.Fatalf("while it runs: %s", got)
+	}
+	close(h.let)
+	eventually(t, "the answer is kept", func() bool {
+		again.send(slow)
+		got := again.next()
+		return got == `{"type":"next","id":"1","payload":{"data":{"pay":{"number":1}},"extensions":{"idempotencyReplayed":true}}}` && again.next() != ""
+	})
+	if calls := h.since(0); len(calls) != 1 {
+		t.Errorf("the handler got %+v", calls)
+	}
+}
+
+func TestEachMutationOfABatchMayHaveAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s, h := startTill(t)
+	batch := `[{"query":"mutation { pay(amount: 1) { number } }","extensions":{"idempotencyKey":"a"}},
+		{"query":"mutation { pay(amount: 2) { number } }","extensions":{"idempotencyKey":"b"}},
+		{"query":"mutation { pay(amount: 3) { number } }"}]`
+	for n, want := range []string{
+		`[{"data":{"pay":{"number":1}}},{"data":{"pay":{"number":2}}},{"data":{"pay":{"number":3}}}]`,
+		`[{"data":{"pay":{"number":1}},"extensions":{"idempotencyReplayed":true}},{"data":{"pay":{"number":2}},"extensions":{"idempotencyReplayed":true}},{"data":{"pay":{"number":3}}}]`,
+	} {
+		if body, _, _ := s.request(http.MethodPost, "/v1/graphql", batch, "Idempotency-Key", "all"); body != want {
+			t.Errorf("time %d: %s", n+1, body)
+		}
+	}
+	if calls := h.since(0); len(calls) != 3 || calls[0].key != "a" || calls[1].key != "b" || calls[2].key != "all" {
+		t.Errorf("the handler got %+v", calls)
+	}
+}
+
+func TestASavedMutationWithAKeyRunsOnce(t *testing.T) {
+	t.Parallel()
+	s, h := startTill(t)
+	s.command("create_query_collection", `{"name": "saved", "definition": {"queries": [
+		{"name": "pay", "query": "mutation pay($amount: Int!) { pay(amount: $amount) { number } }"}, {"name": "later", "query": "mutation later { payLater(amount: 5) }"}]}}`)
+	s.command("create_rest_endpoint", `{"name": "pay", "url": "pay/:amount", "methods": ["POST"], "definition": {"query": {"collection_name": "saved", "query_name": "pay"}}}`)
+	s.command("create_rest_endpoint", `{"name": "later", "url": "later", "methods": ["POST"], "definition": {"query": {"collection_name": "saved", "query_name": "later"}}}`)
+	for path, c := range map[string]struct {
+		status int
+		want   string
+	}{"pay/5": {200, `{"pay":{"number":`}, "pay/400": {400, `no money`}, "later": {200, `{"payLater":"`}} {
+		first, before, status := s.request(http.MethodPost, "/api/rest/"+path, "", "Idempotency-Key", "k-"+path)
+		again, after, statusAgain := s.request(http.MethodPost, "/api/rest/"+path, "", "Idempotency-Key", "k-"+path)
+		if !strings.Contains(first, c.want) || again != first || status != c.status || statusAgain != status || before.Get(replayed) != "" || after.Get(replayed) != "true" {
+			t.Errorf("%s: %d %s, then %d %s", path, status, first, statusAgain, again)
+		}
+	}
+	if calls := h.since(0); len(calls) != 2 || !strings.HasPrefix(calls[0].key, "k-pay/") || s.inControl(`SELECT count(*)::text FROM tenantry.action_runs`) != "1" {
+		t.Errorf("the handler got %+v", calls)
+	}
+	if body, _, status := s.request(http.MethodPost, "/api/rest/pay/6", "", "Idempotency-Key", "k-pay/5"); status != http.StatusConflict || !strings.Contains(body, "idempotency-conflict") {
+		t.Errorf("another amount: %d %s", status, body)
+	}
+}
+
+// request is any request of an admin; headers are pairs.
+func (s *server) request(method, path, body string, headers ...string) (string, http.Header, int) {
+	s.t.Helper()
+	r := must(http.NewRequest(method, "http://"+s.address+"/p/shop"+path, strings.NewReader(body)))(s.t)
+	r.Header.Set("X-Hasura-Admin-Secret", s.secret)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer := must(http.DefaultClient.Do(r))(s.t)
+	defer answer.Body.Close()
+	return string(must(io.ReadAll(answer.Body))(s.t)), answer.Header, answer.StatusCode
 }

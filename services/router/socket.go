@@ -226,6 +226,11 @@ func (c *client) Run(ctx context.Context, o socket.Operation, send func([]byte))
 		refusal := c.refusal(e, x.showsInternal(c.session))
 		return &refusal
 	}
+	if requests[0].Extensions[graphqlhttp.IdempotencyKey] != nil {
+		// Who lost the connection and asks again wants what this comes to, as over HTTP,
+		// where a client that leaves ends nothing.
+		ctx = c.router.Base
+	}
 	response, trail := c.router.execute(ctx, x, c.session, requests[0])
 	switch {
 	case response.Err == nil:
@@ -241,7 +246,7 @@ func (c *client) Run(ctx context.Context, o socket.Operation, send func([]byte))
 
 // failure is the result of an operation that failed when it ran.
 func (c *client) failure(x exchange, r graphqlhttp.Response) []byte {
-	document := r.Body
+	document := r.Document()
 	if c.pathErrors {
 		document = slices.Concat([]byte(`{"errors":[`), restError(r.Err, x.showsInternal(c.session)), []byte(`]}`))
 	}

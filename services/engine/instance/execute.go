@@ -35,7 +35,7 @@ func (i *Instance) Execute(ctx context.Context, s session.Session, r Request) (g
 	trail.finish(err)
 	i.logRefusal(s, r.ID, &trail)
 	if err != nil {
-		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err, Headers: result.Headers}, trail
+		return graphqlhttp.Response{Body: graphqlhttp.ErrorBody(trail.Err, s.IsAdmin() || i.Settings.DevMode), Err: trail.Err, Headers: result.Headers, Extensions: trail.replayed()}, trail
 	}
 	return graphqlhttp.Response{Body: result.Body, Headers: result.Headers, Extensions: trail.extensions()}, trail
 }
@@ -95,7 +95,12 @@ func (i *Instance) execute(ctx context.Context, s session.Session, r Request, tr
 		i.disagrees(d)
 	}
 	if program.Plan.Mutation {
-		if key := idempotencyKey(r.ClientHeaders); key != "" {
+		key, own, err := idempotencyKey(r)
+		if err != nil {
+			return none, err
+		}
+		if key != "" {
+			trail.ownKey = own
 			return i.once(ctx, key, r, trail, request, func(keyed executor.Request) (executor.Result, error) {
 				return i.run(ctx, s, program.Program, keyed, trail)
 			})

@@ -41,14 +41,27 @@ type AnswerStore interface {
 	BeginLeased(ctx context.Context, scope, key string, hash []byte, lease time.Duration) (*store.Answer, *store.Claim, error)
 }
 
-// idempotencyKey is the key of a request; empty for none.
-func idempotencyKey(headers []graphqlhttp.Header) string {
-	for _, h := range headers {
-		if len(h.Name) == len(webhook.HeaderIdempotencyKey) && strings.EqualFold(h.Name, webhook.HeaderIdempotencyKey) {
-			return h.Value
+// idempotencyKey is the key of a request; empty for none. The operation's own goes before
+// the header, which the operations of a batch share and those of a socket do not have.
+func idempotencyKey(r Request) (key string, own bool, err error) {
+	place := "header " + webhook.HeaderIdempotencyKey
+	if value := r.Extensions[graphqlhttp.IdempotencyKey]; value != nil {
+		place, own = "extensions."+graphqlhttp.IdempotencyKey, true
+		if key, _ = value.(string); key == "" {
+			return "", own, errcode.New(errcode.BadRequest, "%s: expected a string of 1 to %d characters", place, maxIdempotencyKey).At("$")
+		}
+	} else {
+		for _, h := range r.ClientHeaders {
+			if len(h.Name) == len(webhook.HeaderIdempotencyKey) && strings.EqualFold(h.Name, webhook.HeaderIdempotencyKey) {
+				key = h.Value
+				break
+			}
 		}
 	}
-	return ""
+	if n := utf8.RuneCountInString(key); n > maxIdempotencyKey || !utf8.ValidString(key) || !webhook.ValidHeaderValue(key) {
+		return "", own, errcode.New(errcode.BadRequest, "%s: expected at most %d characters of UTF-8 without control characters, got %d", place, maxIdempotencyKey, n).At("$")
+	}
+	return key, own, nil
 }
 
 // once runs a mutation with an idempotency key, or answers as it was answered before.
@@ -58,9 +71,6 @@ func (i *Instance) once(ctx context.Context, key string, r Request, trail *Trail
 	run func(executor.Request) (executor.Result, error),
 ) (executor.Result, error) {
 	var none executor.Result
-	if n := utf8.RuneCountInString(key); n > maxIdempotencyKey || !utf8.ValidString(key) {
-		return none, errcode.New(errcode.BadRequest, "header Idempotency-Key: expected at most %d characters of UTF-8, got %d", maxIdempotencyKey, n).At("$")
-	}
 	if i.outside.Answers == nil {
 		return none, errcode.New(errcode.NotSupported, "idempotency keys are not served here").At("$")
 	}
@@ -69,7 +79,7 @@ func (i *Instance) once(ctx context.Context, key string, r Request, trail *Trail
 		return none, errcode.From(err).At("$")
 	}
 	if answer != nil {
-		trail.Replayed = true
+		trail.Replayed, trail.Executed = true, true // what went wrong then was its result
 		i.outside.Metrics.RecordReplay()
 		return replay(answer)
 	}
@@ -102,13 +112,18 @@ func (i *Instance) idempotencyScope(s session.Session, fields []string) string {
 	return "graphql " + i.Project.ID + " " + hex.EncodeToString(digest(s.Role, kind, who, strings.Join(fields, ",")))
 }
 
-// requestHash is over what a client asks: equal for equal operations and variables.
+// requestHash is over what a client asks: equal for equal operations and variables of
+// one flavour of the schema.
 func requestHash(r Request) []byte {
 	variables, err := json.Marshal(r.Variables) // in the order of their names
 	if err != nil {
 		variables = nil // they were decoded from JSON
 	}
-	return digest(r.Query, r.OperationName, string(variables))
+	parts := []string{r.Query, r.OperationName, string(variables)}
+	if r.Relay {
+		parts = append(parts, "relay")
+	}
+	return digest(parts...)
 }
 
 // digest hashes parts so that no other parts look the same together.

@@ -63,7 +63,7 @@ func (i *Instance) spend(ctx context.Context, s session.Session, trail *Trail) e
 // extensions tell the client what its operation cost, where that is limited.
 func (t *Trail) extensions() []byte {
 	if t.Cost == 0 {
-		return nil
+		return t.replayed()
 	}
 	out := fmt.Appendf(nil, `{"cost":{"requested":%d`, t.Cost)
 	if t.CostLimit > 0 {
@@ -72,7 +72,21 @@ func (t *Trail) extensions() []byte {
 	if t.Budget.Applies {
 		out = fmt.Appendf(out, `,"budget":%d,"remaining":%d`, t.Budget.Limit, t.Budget.Remaining)
 	}
-	return append(out, "}}"...)
+	out = append(out, '}')
+	if own := t.replayed(); own != nil {
+		out = append(append(out, ','), own[1:len(own)-1]...)
+	}
+	return append(out, '}')
+}
+
+// replayed are the extensions of an answer that is given again to an operation with a
+// key of its own: a header would tell it of all operations of a request, and a socket
+// has none.
+func (t *Trail) replayed() []byte {
+	if !t.Replayed || !t.ownKey {
+		return nil
+	}
+	return []byte(`{"idempotencyReplayed":true}`)
 }
 
 // CheckBody refuses a request whose body is larger than the role's limit.

@@ -33,8 +33,8 @@ type Trail struct {
 	// Replayed says that nothing ran: the answer is that to an earlier request with the
 	// same idempotency key.
 	Replayed bool
-	// Executed says that the operation began to run: what went wrong then is its
-	// result, not a refusal.
+	// Executed says that the operation began to run, now or when it was answered first:
+	// what went wrong then is its result, not a refusal.
 	Executed  bool
 	Rate      limits.Decision
 	Allowlist allowlist.Verdict
@@ -51,6 +51,7 @@ type Trail struct {
 
 	started   time.Time
 	requestID string
+	ownKey    bool // the idempotency key came with the operation, not with the request
 }
 
 // Decision is what the project's policy said.
