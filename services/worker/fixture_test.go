@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,6 +46,26 @@ type plane struct {
 	tenant    tenants.Tenant
 	handler   *handler
 	shop      string // id of the project
+	logger    *slog.Logger
+	log       *logged // what all parts log, at every level
+}
+
+// logged collects a log.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -63,8 +84,9 @@ func must[T any](v T, err error) func(testing.TB) T {
 func setup(t testing.TB, answer func(d delivery) (status int, body string), actions map[string]string) *plane {
 	t.Helper()
 	ctx := context.Background()
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	p := &plane{t: t, control: pgtest.Database(t), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{}), handler: &handler{answer: answer}}
+	p := &plane{t: t, control: pgtest.Database(t), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{}), handler: &handler{answer: answer}, log: &logged{}}
+	p.logger = slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := p.logger
 	if err := store.Migrate(ctx, p.control); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +142,7 @@ func (p *plane) project(slug, handler string, actions map[string]string) string 
 // work starts a worker. kill ends it as a crash would: calls break off, leases are
 // left. drain ends it in order.
 func (p *plane) work(concurrency int) (kill func(), drain func(time.Duration)) {
-	w := worker.New(worker.Deps{Store: p.store, Live: p.registry, Metrics: p.counts, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Concurrency: concurrency})
+	w := worker.New(worker.Deps{Store: p.store, Live: p.registry, Metrics: p.counts, Logger: p.logger, Concurrency: concurrency})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx) }()

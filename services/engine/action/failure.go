@@ -62,7 +62,8 @@ func internal(cause error) *errcode.Error {
 }
 
 // cause carries an error of the network to errors.Is and errors.As without its
-// text, which may quote the handler's URL, host or certificate names.
+// text, which may quote the handler's URL, host or certificate names: it does not
+// unwrap, since what writes logs prints all that does.
 type cause struct {
 	reason string
 	err    error
@@ -70,7 +71,11 @@ type cause struct {
 
 func (c *cause) Error() string { return c.reason }
 
-func (c *cause) Unwrap() error { return c.err }
+// Is reports whether the error of the network is target.
+func (c *cause) Is(target error) bool { return errors.Is(c.err, target) }
+
+// As finds the error of the network that target can hold.
+func (c *cause) As(target any) bool { return errors.As(c.err, target) }
 
 // classify tells the kinds of failures apart, in words without addresses.
 func classify(err error) (errcode.Code, string) {
