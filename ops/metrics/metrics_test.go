@@ -54,6 +54,7 @@ func newMetrics(o metrics.Options) *metrics.Metrics {
 	m.ReadAudit(func() audit.Stats { return audit.Stats{Written: 7, Lost: 2, Queued: 1} })
 	m.ReadControlPool(func() metrics.Pool { return metrics.Pool{InUse: 1, Idle: 1, Max: 10, Waits: 5} })
 	m.ControlRequest("create-project", 201, time.Millisecond)
+	m.RunDelivered("completed")
 	return m
 }
 
