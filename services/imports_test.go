@@ -78,6 +78,7 @@ var importers = map[string]struct {
 	"services/engine/rest":        {[]string{"services/engine/instance", "services/engine/metadataapi", "services/router"}, "an instance has its endpoints, the edge hands them what a request brings, and commands tell of endpoints that clash"},
 	"services/engine/metadataapi": {[]string{"services/router"}, "the metadata commands have one edge"},
 	"services/live":               {[]string{"services/router", "services/revision", "services/engine/metadataapi", "services/worker", "services/control"}, "a project is loaded once for all that serve it, and swapped by the one way to change it"},
+	"services/livequery":          {[]string{"services/router"}, "subscriptions are followed for the sockets of the edge; what is read and how it is sent it is told"},
 	"services/revision":           {[]string{"services/control", "services/engine/metadataapi", "services/router"}, "there is one way to change a project"},
 	"services/router":             {nil, "the edge is wired by the program"},
 	"services/router/socket":      {[]string{"services/router"}, "the protocols of sockets know neither the HTTP server nor the engine: the router puts the three together"},

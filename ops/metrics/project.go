@@ -213,6 +213,26 @@ func (p *Project) socketMessage(direction string, bytes int) {
 	})
 }
 
+// SubscriptionOpened counts a subscription as active until the returned function is
+// called.
+func (p *Project) SubscriptionOpened() (closed func()) {
+	p.each(func(s *series) { s.subscriptions.Inc() })
+	return func() { p.each(func(s *series) { s.subscriptions.Dec() }) }
+}
+
+// SubscriptionRead counts that the answer of a subscription was read again: whether
+// it was another, and then pushed, and whether it told of an error.
+func (p *Project) SubscriptionRead(changed, failed bool) {
+	result := "unchanged"
+	if changed {
+		result = "changed"
+	}
+	if failed {
+		result = "failed"
+	}
+	p.each(func(s *series) { s.subscriptionReads.of(result).Inc() })
+}
+
 // ReadPool makes the counts of the project's connection pool part of its
 // metrics; they are read at each scrape. Projects on the same database share a
 // pool and show the same numbers.
@@ -267,31 +287,33 @@ type series struct {
 	executionVec *prometheus.HistogramVec
 	execution    [len(operationTypes)]prometheus.Observer
 
-	requests        *counters[requestLabels]
-	actions         *counters[string]
-	actionSeconds   prometheus.Histogram
-	actionsInflight prometheus.Gauge
-	actionRefusals  *counters[string]
-	actionRetries   prometheus.Counter
-	circuitsOpen    prometheus.Gauge
-	circuitsOpened  prometheus.Counter
-	replays         prometheus.Counter
-	policy, shadow  *counters[policyLabels]
-	evaluations     prometheus.Counter
-	stuck           prometheus.Counter
-	validations     prometheus.Counter
-	plans           prometheus.Counter
-	allowlist       *counters[string]
-	rateLimit       *counters[string]
-	authFailures    *counters[string]
-	limits          *counters[limitLabels]
-	quota           prometheus.Counter
-	egress          *counters[string]
-	sql             *counters[sqlLabels]
-	sqlSeconds      prometheus.Histogram
-	sockets         prometheus.Gauge
-	socketMessages  *counters[string]
-	socketBytes     *counters[string]
+	requests          *counters[requestLabels]
+	actions           *counters[string]
+	actionSeconds     prometheus.Histogram
+	actionsInflight   prometheus.Gauge
+	actionRefusals    *counters[string]
+	actionRetries     prometheus.Counter
+	circuitsOpen      prometheus.Gauge
+	circuitsOpened    prometheus.Counter
+	replays           prometheus.Counter
+	policy, shadow    *counters[policyLabels]
+	evaluations       prometheus.Counter
+	stuck             prometheus.Counter
+	validations       prometheus.Counter
+	plans             prometheus.Counter
+	allowlist         *counters[string]
+	rateLimit         *counters[string]
+	authFailures      *counters[string]
+	limits            *counters[limitLabels]
+	quota             prometheus.Counter
+	egress            *counters[string]
+	sql               *counters[sqlLabels]
+	sqlSeconds        prometheus.Histogram
+	subscriptions     prometheus.Gauge
+	subscriptionReads *counters[string]
+	sockets           prometheus.Gauge
+	socketMessages    *counters[string]
+	socketBytes       *counters[string]
 
 	roles, sources values
 }
@@ -362,6 +384,8 @@ func newSeries(maxRoles int) *series {
 	s.sockets = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenantry_websocket_connections", Help: "Open WebSockets."})
 	s.socketMessages = newCounters("tenantry_websocket_messages_total", "Messages over WebSockets, by direction.", []string{"direction"}, one)
 	s.socketBytes = newCounters("tenantry_websocket_message_bytes_total", "Bytes of messages over WebSockets, by direction.", []string{"direction"}, one)
+	s.subscriptions = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenantry_subscriptions", Help: "Active subscriptions."})
+	s.subscriptionReads = newCounters("tenantry_subscription_reads_total", "Answers of subscriptions that were read again, by what came of it.", []string{"result"}, one)
 	return s
 }
 
@@ -370,7 +394,7 @@ func (s *series) collectors() []prometheus.Collector {
 		s.executionVec, s.requests.vec, s.actions.vec, s.actionSeconds, s.actionsInflight, s.actionRefusals.vec, s.actionRetries, s.circuitsOpen, s.circuitsOpened, s.replays,
 		s.policy.vec, s.shadow.vec, s.evaluations, s.stuck, s.validations, s.plans, s.allowlist.vec, s.rateLimit.vec, s.limits.vec, s.quota, s.egress.vec, s.authFailures.vec,
 		s.sql.vec, s.sqlSeconds,
-		s.sockets, s.socketMessages.vec, s.socketBytes.vec,
+		s.sockets, s.socketMessages.vec, s.socketBytes.vec, s.subscriptions, s.subscriptionReads.vec,
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"tenantry/services/engine/metadataapi"
 	"tenantry/services/engine/source"
 	"tenantry/services/live"
+	"tenantry/services/livequery"
 	"tenantry/services/revision"
 	"tenantry/services/router"
 	"tenantry/services/router/socket"
@@ -75,6 +76,12 @@ var plans = map[string]limits.Plan{"tight": {Requests: 2, Sockets: 1}}
 // two slow views.
 func start(t testing.TB, bounds socket.Limits, edits ...func(*settings.Settings)) *server {
 	t.Helper()
+	return startLive(t, bounds, livequery.Limits{}, edits...)
+}
+
+// startLive is start with bounds of subscriptions.
+func startLive(t testing.TB, bounds socket.Limits, subscriptions livequery.Limits, edits ...func(*settings.Settings)) *server {
+	t.Helper()
 	ctx := context.Background()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	control, own := pgtest.Database(t), pgtest.Database(t)
@@ -103,13 +110,16 @@ func start(t testing.TB, bounds socket.Limits, edits ...func(*settings.Settings)
 		t.Cleanup(func() { stop(); <-ended; other.Close(); theirs.Close() })
 		return other
 	}
+	runs := livequery.NewRuns(s.store, subscriptions.Interval, logger)
 	base, cut := context.WithCancel(ctx)
+	looked := make(chan struct{})
+	go func() { defer close(looked); runs.Run(base) }()
 	s.cut = cut
 	app := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: router.ErrorHandler})
 	app.Use(router.RequestID)
 	router.New(app, router.Deps{
 		Live: s.registry, Metadata: &metadataapi.API{Revisions: s.revisions, Store: s.store, Pools: pools}, Metrics: s.counts, Recorder: recorder,
-		Sockets: s.hub, Logger: logger, Base: base, ClientIP: func(c *fiber.Ctx) string { return strings.Clone(c.IP()) },
+		Sockets: s.hub, Subscriptions: livequery.NewHub(subscriptions), Runs: runs, Logger: logger, Base: base, ClientIP: func(c *fiber.Ctx) string { return strings.Clone(c.IP()) },
 	})
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	s.address = listener.Addr().String()
@@ -120,6 +130,7 @@ func start(t testing.TB, bounds socket.Limits, edits ...func(*settings.Settings)
 		_ = app.ShutdownWithTimeout(5 * time.Second)
 		_ = listener.Close()
 		<-served
+		<-looked
 		s.registry.Close()
 		_ = recorder.Close(ctx)
 		s.store.Close()

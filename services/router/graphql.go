@@ -100,11 +100,14 @@ func (r *router) serve(ctx context.Context, x exchange) answers {
 
 // execute runs one operation and records it.
 func (r *router) execute(ctx context.Context, x exchange, s session.Session, one graphqlhttp.Request) (graphqlhttp.Response, instance.Trail) {
-	response, trail := x.generation.Instance.Execute(ctx, s, instance.Request{
-		Request: one, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, ReadOnly: x.get, Relay: x.relay,
-	})
+	response, trail := x.generation.Instance.Execute(ctx, s, x.request(one))
 	r.record(x, s, trail)
 	return response, trail
+}
+
+// request is an operation with what the exchange knows of it.
+func (x exchange) request(one graphqlhttp.Request) instance.Request {
+	return instance.Request{Request: one, ID: x.id, TraceParent: x.traceParent(), ClientHeaders: x.headers, ReadOnly: x.get, Relay: x.relay}
 }
 
 // refusal is an answer to a request that did not reach the engine.

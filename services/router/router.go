@@ -17,6 +17,7 @@ import (
 	"tenantry/ops/metrics"
 	"tenantry/services/engine/metadataapi"
 	"tenantry/services/live"
+	"tenantry/services/livequery"
 	"tenantry/services/router/socket"
 )
 
@@ -29,7 +30,10 @@ type Deps struct {
 	// Sockets are the WebSockets of all projects; whoever stops the listener drains
 	// them.
 	Sockets *socket.Hub
-	Logger  *slog.Logger
+	// Subscriptions are those of all sockets, and Runs wakes them.
+	Subscriptions *livequery.Hub
+	Runs          *livequery.Runs
+	Logger        *slog.Logger
 	// Base is cancelled when the time to drain has passed; requests run under it,
 	// never under fiber's context.
 	Base context.Context

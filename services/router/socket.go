@@ -207,41 +207,61 @@ func (c *client) confirm(ctx context.Context, g *live.Generation) error {
 	return nil
 }
 
-// Run runs an operation as one request over HTTP runs. A runner of live queries
-// belongs here: it would call send for each result.
-func (c *client) Run(ctx context.Context, o socket.Operation, send func([]byte)) *socket.Refusal {
-	c.mu.Lock()
-	x := c.on(c.checked) // the current one, a moment ago
-	c.mu.Unlock()
+// Run runs an operation as one request over HTTP runs.
+func (c *client) Run(ctx context.Context, o socket.Operation, send socket.Send) (socket.Subscription, *socket.Refusal) {
+	x := c.on(c.current())
 	x.id = fmt.Sprintf("%s:%d", x.id, o.Number)
 	requests, _, err := graphqlhttp.Decode(o.Payload)
 	if err != nil {
 		e := errcode.From(err)
-		c.router.record(x, c.session, instance.Refusal(c.session, e))
-		refusal := c.refusal(e, x.showsInternal(c.session))
-		return &refusal
+		return nil, c.refuse(x, instance.Refusal(c.session, e))
 	}
 	if e := x.generation.Instance.CheckBody(c.session, len(o.Payload)); e != nil {
-		c.router.record(x, c.session, instance.Refusal(c.session, e))
-		refusal := c.refusal(e, x.showsInternal(c.session))
-		return &refusal
+		return nil, c.refuse(x, instance.Refusal(c.session, e))
 	}
 	if requests[0].Extensions[graphqlhttp.IdempotencyKey] != nil {
 		// Who lost the connection and asks again wants what this comes to, as over HTTP,
 		// where a client that leaves ends nothing.
 		ctx = c.router.Base
 	}
-	response, trail := c.router.execute(ctx, x, c.session, requests[0])
-	switch {
-	case response.Err == nil:
-		send(response.Document())
-	case trail.Executed:
-		send(c.failure(x, response))
-	default:
-		refusal := c.refusal(response.Err, x.showsInternal(c.session))
-		return &refusal
+	request := x.request(requests[0])
+	reading, live, trail := x.generation.Instance.Subscribe(ctx, c.session, request)
+	if !trail.Executed && reading.Err != nil {
+		return nil, c.refuse(x, trail)
 	}
-	return nil
+	c.router.record(x, c.session, trail)
+	result := c.result(x, reading.Response)
+	if live == nil {
+		send(result)
+		return nil, nil
+	}
+	s := &subscription{client: c, exchange: x, request: request, live: live}
+	return func(ctx context.Context, send socket.Send) *socket.Refusal {
+		return s.follow(ctx, reading, result, send)
+	}, nil
+}
+
+// current is the generation in which the session counts: that which serves, a moment
+// ago.
+func (c *client) current() *live.Generation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.checked
+}
+
+// refuse records an operation that is not allowed, and tells why.
+func (c *client) refuse(x exchange, t instance.Trail) *socket.Refusal {
+	c.router.record(x, c.session, t)
+	refusal := c.refusal(t.Err, x.showsInternal(c.session))
+	return &refusal
+}
+
+// result is what the client is sent of an operation that ran.
+func (c *client) result(x exchange, r graphqlhttp.Response) []byte {
+	if r.Err != nil {
+		return c.failure(x, r)
+	}
+	return r.Document()
 }
 
 // failure is the result of an operation that failed when it ran.

@@ -30,8 +30,8 @@ const (
 	sweepInterval = 5 * time.Second
 	pollInterval  = time.Second // what a lost notice costs, and how late a retry may come
 	pruneInterval = time.Hour
-	// Retention is how long runs are kept after they have ended.
-	Retention = 14 * 24 * time.Hour
+	// DefaultMostRetention is how many days projects may keep runs that have ended.
+	DefaultMostRetention = 90
 	// unsure is how long leases are trusted that could not be renewed: less than
 	// they last, so that no other worker has the run yet.
 	unsure = store.Lease - 3*time.Second
@@ -48,6 +48,9 @@ type Deps struct {
 	// Concurrency is how many runs are delivered at a time; 0 means
 	// DefaultConcurrency.
 	Concurrency int
+	// MostRetention is how many days runs that have ended are kept at most, whatever
+	// their project says; 0 means DefaultMostRetention.
+	MostRetention int
 }
 
 // Worker delivers runs. Run it once.
@@ -80,6 +83,9 @@ var (
 func New(d Deps) *Worker {
 	if d.Concurrency <= 0 {
 		d.Concurrency = DefaultConcurrency
+	}
+	if d.MostRetention <= 0 {
+		d.MostRetention = DefaultMostRetention
 	}
 	return &Worker{Deps: d, id: uuid.NewString(), wake: make(chan struct{}, 1), held: map[string]*held{}, idle: make(chan struct{})}
 }
@@ -242,9 +248,11 @@ func (w *Worker) sweeper() func(context.Context) {
 		_, err = w.Store.ExpireRuns(ctx, expired)
 		failed("old runs were not ended", err)
 		if time.Since(pruned) > pruneInterval {
-			_, err = w.Store.PruneRuns(ctx, Retention)
+			deleted, err := w.Store.PruneRuns(ctx, w.MostRetention)
 			failed("ended runs were not deleted", err)
-			pruned = time.Now()
+			if deleted < store.PrunedAtOnce { // else there are more, for the next sweep
+				pruned = time.Now()
+			}
 		}
 		counts, err := w.Store.CountRuns(ctx)
 		failed("runs were not counted", err)

@@ -84,10 +84,13 @@ func (a *actionResolver) resolve() *Action {
 func (a *actionResolver) claim(found *Action) error {
 	owner, roots := "action "+found.Name, map[string][]string{}
 	if found.Query || found.Async {
-		roots["query_root"] = []string{found.Name}
+		roots[QueryRoot] = []string{found.Name}
 	}
 	if !found.Query {
-		roots["mutation_root"] = []string{found.Name}
+		roots[MutationRoot] = []string{found.Name}
+	}
+	if found.Async {
+		roots[SubscriptionRoot] = []string{found.Name}
 	}
 	err := a.names.claimRoots(owner, roots)
 	if err == nil && found.Async {

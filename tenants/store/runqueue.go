@@ -135,7 +135,7 @@ type RunResult struct {
 func (s *Store) FinishRun(ctx context.Context, worker, id string, result RunResult, a RunAttempt) (bool, error) {
 	tag, err := s.pool.Exec(ctx, `UPDATE tenantry.action_runs SET state = $3, output = $4::text::json, errors = $5::text::json, finished_at = now(), headers = NULL,
 		attempt = attempt + 1, attempts = attempts || $6::text::jsonb, `+released+`
-		WHERE id = $2 AND state = 'running' AND worker = $1`, worker, id, string(result.State), nullable(result.Output), nullable(result.Errors), attemptList(a))
+		WHERE id = $2 AND state = 'running' AND worker = $1 RETURNING `+tellEnd, worker, id, string(result.State), nullable(result.Output), nullable(result.Errors), attemptList(a))
 	return tag.RowsAffected() == 1, wrap("finish run", err)
 }
 
@@ -180,8 +180,8 @@ func (s *Store) endRun(ctx context.Context, projectID, id string, result RunResu
 	}
 	tag, err := s.pool.Exec(ctx, `WITH ended AS (
 			UPDATE tenantry.action_runs SET state = $3, output = $4::text::json, errors = $5::text::json, finished_at = now(), headers = NULL, `+released+`
-			WHERE project_id = $1 AND id = $2 AND state IN ('queued', 'running', 'pending') RETURNING id)
-		SELECT pg_notify($6, id::text) FROM ended`, projectID, id, string(result.State), nullable(result.Output), nullable(result.Errors), runChannel)
+			WHERE project_id = $1 AND id = $2 AND state IN ('queued', 'running', 'pending') RETURNING id, watched)
+		SELECT pg_notify($6, id::text), `+tellEnd+` FROM ended`, projectID, id, string(result.State), nullable(result.Output), nullable(result.Errors), runChannel)
 	return tag.RowsAffected() == 1, wrap("end run", err)
 }
 
@@ -202,14 +202,27 @@ func (s *Store) RequeueRun(ctx context.Context, projectID, id string, maxAge tim
 // ExpireRuns ends the runs that waited longer than they may.
 func (s *Store) ExpireRuns(ctx context.Context, errors json.RawMessage) (int64, error) {
 	tag, err := s.pool.Exec(ctx, `UPDATE tenantry.action_runs SET state = 'failed', errors = $1::text::json, finished_at = now(), headers = NULL
-		WHERE id IN (SELECT id FROM tenantry.action_runs WHERE state IN ('queued', 'pending') AND deadline <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED)`, nullable(errors))
+		WHERE id IN (SELECT id FROM tenantry.action_runs WHERE state IN ('queued', 'pending') AND deadline <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
+		RETURNING `+tellEnd, nullable(errors))
 	return tag.RowsAffected(), wrap("expire runs", err)
 }
 
-// PruneRuns deletes runs that ended longer ago than they are kept.
-func (s *Store) PruneRuns(ctx context.Context, kept time.Duration) (int64, error) {
-	tag, err := s.pool.Exec(ctx, `DELETE FROM tenantry.action_runs
-		WHERE id IN (SELECT id FROM tenantry.action_runs WHERE finished_at < now() - $1::interval LIMIT 10000 FOR UPDATE SKIP LOCKED)`, kept)
+// RunRetention is how many days runs are kept after they have ended, where the
+// project says nothing else.
+const RunRetention = 14
+
+// PrunedAtOnce is how many runs one call of PruneRuns deletes at most.
+const PrunedAtOnce = 10_000
+
+// PruneRuns deletes runs that ended longer ago than their project keeps them, which
+// is at most so many days, and returns how many.
+func (s *Store) PruneRuns(ctx context.Context, mostDays int) (int64, error) {
+	tag, err := s.pool.Exec(ctx, `WITH old AS (
+			SELECT d.id FROM tenantry.projects p CROSS JOIN LATERAL (
+				SELECT r.id FROM tenantry.action_runs r
+				WHERE r.project_id = p.id AND r.finished_at < now() - make_interval(days => least(coalesce(p.run_retention_days, $1), $2))
+				ORDER BY r.finished_at LIMIT $3 FOR UPDATE SKIP LOCKED) d LIMIT $3)
+		DELETE FROM tenantry.action_runs WHERE id IN (SELECT id FROM old)`, RunRetention, mostDays, PrunedAtOnce)
 	return tag.RowsAffected(), wrap("prune runs", err)
 }
 

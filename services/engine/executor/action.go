@@ -63,8 +63,8 @@ func (r *run) answer(ctx context.Context, i int, a *plan.Action, output any) (er
 	return err
 }
 
-// asynchronous queues a run, or finds one: as the client asks by a mutation or by
-// a query. What is joined is read when the result is, with the asker's permissions.
+// asynchronous queues a run, or finds one: as the client asks by a mutation, or by
+// a query or subscription. What is joined is read when the result is, with the asker's permissions.
 func (r *run) asynchronous(ctx context.Context, i int, a *plan.Action, call action.Call) error {
 	if r.Runs == nil {
 		return errcode.New(errcode.NotSupported, "asynchronous actions are not served here").At("$")
@@ -85,6 +85,7 @@ func (r *run) asynchronous(ctx context.Context, i int, a *plan.Action, call acti
 	if err != nil {
 		return at(err, "$")
 	}
+	r.asked = Asked{Run: id, Missing: found == nil}
 	if found == nil {
 		r.parts[i] = []byte("null")
 		return nil
@@ -195,6 +196,7 @@ func (r *run) join(ctx context.Context, l *level) error {
 			return nil
 		}
 		if part.Join != nil {
+			r.asked.Joined = true
 			var err error
 			if l.joined[i], err = r.joinPart(ctx, part.Join, l.objects); err != nil {
 				return err

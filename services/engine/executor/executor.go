@@ -90,6 +90,18 @@ type Result struct {
 	Body []byte
 	// Headers for the client (Set-Cookie of a handler).
 	Headers []graphqlhttp.Header
+	// Asked is the run that a query of an asynchronous action asked for.
+	Asked Asked
+}
+
+// Asked is a run that was asked for, and what came of it.
+type Asked struct {
+	// Run is its id as the client gave it; empty when none was asked for.
+	Run string
+	// Missing says that the session may not see it, or there is none.
+	Missing bool
+	// Joined says that rows were read for its output.
+	Joined bool
 }
 
 // Run runs a program. Any error means that there is no data; table steps of a
@@ -116,7 +128,7 @@ func (x *Executor) Run(ctx context.Context, p *Program, r Request) (Result, erro
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Body: run.body(), Headers: run.headers}, nil
+	return Result{Body: run.body(), Headers: run.headers, Asked: run.asked}, nil
 }
 
 func (x *Executor) late(ctx context.Context, s session.Session) func(string) (*string, error) {
@@ -136,6 +148,7 @@ type run struct {
 	values  values
 	parts   [][]byte // JSON by field
 	headers []graphqlhttp.Header
+	asked   Asked
 }
 
 // body writes the response, fields in the order of the plan.

@@ -62,6 +62,9 @@ func (p *prepared) about() authz.Operation {
 	return authz.Operation{Type: string(p.operation.Type), Name: p.operation.Name, Hash: p.operation.Hash}
 }
 
+// subscribes reports whether the operation is a subscription.
+func (p *prepared) subscribes() bool { return string(p.operation.Type) == "subscription" }
+
 // maxShapes bounds the programs of one operation, and maxProgram the bytes of
 // each; others are planned each time.
 const (

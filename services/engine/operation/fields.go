@@ -19,7 +19,7 @@ type Field struct {
 
 // Root collects the root fields; vars are the result of Coerce.
 func (op *Operation) Root(vars map[string]any) []*Field {
-	return op.Fields(op.Def.SelectionSet, vars, rootNames[op.Type])
+	return op.Fields(op.Def.SelectionSet, vars, op.schema.RootType(op.Type))
 }
 
 // Fields collects the fields of an object of type typeName in response order:

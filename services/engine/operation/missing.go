@@ -33,7 +33,7 @@ const maxMissing = 100
 // compared as well.
 func (op *Operation) Missing(s *schema.Schema, variables map[string]any) []Missing {
 	c := &comparison{op: op, other: s, seen: map[string]bool{}, walked: map[walkedSet]bool{}}
-	c.selections(op.Def.SelectionSet, rootNames[op.Type], nil, true)
+	c.selections(op.Def.SelectionSet, op.schema.RootType(op.Type), nil, true)
 	for _, d := range op.Def.VariableDefinitions {
 		if value, ok := variables[d.Variable]; ok {
 			c.given(value, d.Type, (&path{}).key("variables").key(d.Variable))
@@ -64,7 +64,7 @@ func (c *comparison) add(m Missing, at *path) {
 // definition is a type as the other schema has it; of a root type, the fields
 // that the operation names.
 func (c *comparison) definition(typeName string, set ast.SelectionSet) *ast.Definition {
-	if typeName != rootNames[c.op.Type] {
+	if typeName != c.other.RootType(c.op.Type) {
 		return c.other.Definition(typeName)
 	}
 	return c.other.RootDefinition(c.op.Type, c.names(set, map[string]bool{}))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"tenantry/api/errcode"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/schema"
 )
@@ -79,12 +78,10 @@ func TestPrepareRefusesWithTheDialectsTextAndPath(t *testing.T) {
 	}
 }
 
-func TestSubscriptionsAreNotSupported(t *testing.T) {
+func TestTablesHaveNoSubscriptions(t *testing.T) {
 	t.Parallel()
 	_, err := operation.Prepare(shop(t, "manager"), `subscription { customers { id } }`, "")
-	if e := errcode.From(err); e == nil || e.Code != errcode.NotSupported || e.Path != "$" {
-		t.Errorf("got %v", err)
-	}
+	refusal(t, err, "field 'customers' not found in type: 'subscription_root'", "$.selectionSet.customers")
 }
 
 func many(n int, format string) string {

@@ -46,7 +46,7 @@ func rules(op *Operation) error {
 		return invalid("$.query", "the fragments of the operation use each other too often")
 	}
 	partial := &ast.Schema{Types: op.types, Directives: schema.Directives(),
-		Query: op.types[schema.QueryRoot], Mutation: op.types[schema.MutationRoot],
+		Query: op.types[schema.QueryRoot], Mutation: op.types[schema.MutationRoot], Subscription: op.types[schema.SubscriptionRoot],
 		PossibleTypes: map[string][]*ast.Definition{}}
 	for name, d := range op.types {
 		if d.Kind == ast.Object {

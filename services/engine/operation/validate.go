@@ -5,7 +5,6 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"tenantry/api/errcode"
 	"tenantry/services/engine/schema"
 )
 
@@ -67,14 +66,10 @@ func validate(op *Operation) error {
 
 func (v *validation) operation() error {
 	op := v.op
-	if op.Type == ast.Subscription {
-		return errcode.New(errcode.NotSupported, "subscriptions are not supported by this version").At("$")
-	}
-	location := map[ast.Operation]ast.DirectiveLocation{ast.Query: ast.LocationQuery, ast.Mutation: ast.LocationMutation}[op.Type]
-	if err := v.checkDirectives(op.Def.Directives, location, nil); err != nil {
+	if err := v.checkDirectives(op.Def.Directives, locations[op.Type], nil); err != nil {
 		return err
 	}
-	rootName := rootNames[op.Type]
+	rootName := op.schema.RootType(op.Type)
 	groups, err := v.collect([]ast.SelectionSet{op.Def.SelectionSet}, rootName, nil)
 	if err != nil {
 		return err
@@ -90,13 +85,15 @@ func (v *validation) operation() error {
 	}
 	root := op.schema.RootDefinition(op.Type, names)
 	if root == nil {
-		return invalid("$", "no mutations exist")
+		return invalid("$", "no %ss exist", op.Type)
 	}
 	op.types[root.Name] = root
 	return v.groups(root, groups, nil, 0)
 }
 
-var rootNames = map[ast.Operation]string{ast.Query: schema.QueryRoot, ast.Mutation: schema.MutationRoot}
+var locations = map[ast.Operation]ast.DirectiveLocation{
+	ast.Query: ast.LocationQuery, ast.Mutation: ast.LocationMutation, ast.Subscription: ast.LocationSubscription,
+}
 
 // group is the fields of one response key.
 type group struct {

@@ -26,7 +26,11 @@ import (
 func Plan(op *operation.Operation, s *schema.Schema, role *access.Role, vars map[string]any) (*plan.Plan, error) {
 	p := &planner{op: op, schema: s, role: role, vars: vars}
 	out := &plan.Plan{Mutation: op.Type == ast.Mutation}
-	for _, f := range op.Fields(op.Def.SelectionSet, vars, s.RootType(op.Type)) {
+	fields := op.Fields(op.Def.SelectionSet, vars, s.RootType(op.Type))
+	if op.Type == ast.Subscription && (len(fields) != 1 || fields[0].Name == "__typename") {
+		return nil, errcode.New(errcode.ValidationFailed, "subscriptions must select one top level field").At("$")
+	}
+	for _, f := range fields {
 		roots, err := p.roots(f)
 		if err != nil {
 			return nil, err

@@ -9,13 +9,16 @@ import (
 )
 
 // shows reports whether the role has the action's field under the root of op. An
-// asynchronous action has two: the mutation queues a run, the query finds it.
+// asynchronous action has three: the mutation queues a run, the query and the
+// subscription find it.
 func (s *Schema) shows(a *model.Action, op ast.Operation) bool {
 	switch op {
 	case ast.Query:
 		return (a.Query || a.Async) && s.role.Action(a)
 	case ast.Mutation:
 		return !a.Query && s.role.Action(a)
+	case ast.Subscription:
+		return a.Async && s.role.Action(a)
 	}
 	return false
 }
@@ -24,7 +27,7 @@ func actionField(a *model.Action, op ast.Operation) *ast.FieldDefinition {
 	f := &ast.FieldDefinition{Name: a.Name, Description: a.Comment, Type: refType(a.Output)}
 	if a.Async {
 		f.Type = nonNull(uuidScalar)
-		if op == ast.Query {
+		if op != ast.Mutation {
 			f.Type = named(a.Name)
 			f.Arguments = ast.ArgumentDefinitionList{{Name: model.RunID, Description: "the unique id of an action", Type: nonNull(uuidScalar)}}
 			return f

@@ -58,12 +58,15 @@ func (s *Schema) Full() *ast.Schema {
 	for name, d := range builtin().directives {
 		full.Directives[name] = d
 	}
-	full.Query, full.Mutation = s.queryRoot(), s.mutationRoot()
+	full.Query, full.Mutation, full.Subscription = s.queryRoot(), s.mutationRoot(), s.subscriptionRoot()
 	s.reach(full, full.Query)
 	s.implement(full)
 	s.possible(full)
 	if full.Mutation != nil {
 		s.reach(full, full.Mutation)
+	}
+	if full.Subscription != nil {
+		s.reach(full, full.Subscription)
 	}
 	return full
 }

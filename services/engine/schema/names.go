@@ -10,9 +10,10 @@ import (
 
 // Names of types that no table owns.
 const (
-	QueryRoot    = "query_root"
-	MutationRoot = "mutation_root"
-	OrderByEnum  = "order_by"
+	QueryRoot        = "query_root"
+	MutationRoot     = "mutation_root"
+	SubscriptionRoot = "subscription_root"
+	OrderByEnum      = "order_by"
 	// NoQueriesField is the only field of a query root without fields, and
 	// NoQueriesMessage its value.
 	NoQueriesField   = "no_queries_available"
@@ -109,6 +110,8 @@ func (s *Schema) RootType(op ast.Operation) string {
 		return QueryRoot
 	case ast.Mutation:
 		return MutationRoot
+	case ast.Subscription:
+		return SubscriptionRoot
 	}
 	return ""
 }

@@ -244,8 +244,8 @@ func (s *Schema) RootDefinition(op ast.Operation, names []string) *ast.Definitio
 	switch {
 	case op == ast.Query:
 		d = &ast.Definition{Kind: ast.Object, Name: QueryRoot}
-	case op == ast.Mutation && s.any(ast.Mutation):
-		d = &ast.Definition{Kind: ast.Object, Name: MutationRoot}
+	case s.any(op):
+		d = &ast.Definition{Kind: ast.Object, Name: s.RootType(op)}
 	default:
 		return nil
 	}
@@ -331,6 +331,15 @@ func (s *Schema) queryRoot() *ast.Definition {
 
 func (s *Schema) mutationRoot() *ast.Definition {
 	d := &ast.Definition{Kind: ast.Object, Name: MutationRoot, Description: "mutation root", Fields: s.rootFields(ast.Mutation)}
+	if len(d.Fields) == 0 {
+		return nil
+	}
+	return d
+}
+
+// subscriptionRoot has the results of asynchronous actions.
+func (s *Schema) subscriptionRoot() *ast.Definition {
+	d := &ast.Definition{Kind: ast.Object, Name: SubscriptionRoot, Fields: s.rootFields(ast.Subscription)}
 	if len(d.Fields) == 0 {
 		return nil
 	}

@@ -90,6 +90,8 @@ func (s *Schema) Definition(name string) *ast.Definition {
 		return s.queryRoot()
 	case MutationRoot:
 		return s.mutationRoot()
+	case SubscriptionRoot:
+		return s.subscriptionRoot()
 	}
 	if d := builtin().types[name]; d != nil {
 		return d

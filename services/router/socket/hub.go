@@ -16,8 +16,9 @@ type Limits struct {
 	PerProject int
 	// Total is how many sockets this node has; 10,000.
 	Total int
-	// Operations is how many operations of one socket may run at a time; 100.
-	Operations int
+	// Operations is how many operations of one socket may run at a time, and
+	// Subscriptions how many subscriptions it may have; 100 each.
+	Operations, Subscriptions int
 	// Init is how long a client may take to send connection_init; 3 s.
 	Init time.Duration
 	// KeepAlive is the interval of keep-alive messages, and of looks at whether
@@ -35,6 +36,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.PerProject, 1000)
 	orDefault(&l.Total, 10_000)
 	orDefault(&l.Operations, 100)
+	orDefault(&l.Subscriptions, 100)
 	orDefault(&l.Init, 3*time.Second)
 	orDefault(&l.KeepAlive, 5*time.Second)
 	orDefault(&l.Silence, time.Minute)
@@ -133,7 +135,7 @@ func (h *Hub) remove(s *socket) {
 const overtime = 3 * time.Second
 
 // Drain ends all sockets with the code for a restart, each as soon as its running
-// operations have been answered, and takes no more. What still runs when ctx
+// operations have been answered, subscriptions aside, and takes no more. What still runs when ctx
 // ends is cut, and the error is that of ctx. It is called once.
 func (h *Hub) Drain(ctx context.Context) error {
 	h.mu.Lock()

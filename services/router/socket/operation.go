@@ -18,6 +18,8 @@ type operation struct {
 	// stopped says that the client wants nothing more of it: its messages that
 	// still wait are not sent, because the id may be another operation's by then.
 	stopped atomic.Bool
+	// follows says that it is a subscription that began; guarded by the socket.
+	follows bool
 }
 
 // start begins an operation, or tells why not.
@@ -70,15 +72,41 @@ func (s *socket) perform(ctx context.Context, op *operation, number int, payload
 		}
 		return
 	}
-	refusal := s.session.Run(ctx, Operation{Number: number, Payload: payload}, func(result []byte) {
-		s.push(frame{text: s.protocol.data(op.id, result), of: op})
-	})
-	s.forget(op)
-	if refusal != nil {
-		s.push(frame{text: s.protocol.refusal(op.id, *refusal), of: op})
-		return
+	send := func(result []byte) { s.push(frame{text: s.protocol.data(op.id, result), of: op}) }
+	subscription, refusal := s.session.Run(ctx, Operation{Number: number, Payload: payload}, send)
+	if subscription != nil {
+		if refusal = s.follow(op); refusal == nil {
+			refusal = subscription(ctx, send)
+		}
 	}
-	s.push(frame{text: s.protocol.complete(op.id), of: op})
+	s.forget(op)
+	switch {
+	case refusal == nil:
+		s.push(frame{text: s.protocol.complete(op.id), of: op})
+	case refusal.Ended != nil:
+		s.close(closeEnded(refusal.Ended))
+	default:
+		s.push(frame{text: s.protocol.refusal(op.id, *refusal), of: op})
+		if subscription != nil && s.protocol.tells {
+			s.push(frame{text: s.protocol.complete(op.id), of: op})
+		}
+	}
+}
+
+// follow makes an operation a subscription: from then on it is bounded apart from
+// operations that end by themselves, and nobody waits for its end.
+func (s *socket) follow(op *operation) *Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.following >= s.limits.Subscriptions {
+		e := errcode.New(errcode.Busy, "the socket has %d subscriptions, at most %d are allowed", s.following, s.limits.Subscriptions)
+		refusal := s.Edge.Refusal(e)
+		return &refusal
+	}
+	op.follows = true
+	s.following++
+	s.leaveRunning()
+	return nil
 }
 
 // stop ends an operation for the client's sake; one that has ended is no mistake.
@@ -119,11 +147,19 @@ func (s *socket) ended(op *operation) {
 	op.cancel()
 	s.forget(op)
 	s.mu.Lock()
-	s.running--
-	last := s.draining && s.running == 0
-	s.mu.Unlock()
-	if last {
-		s.close(closeRestart)
+	defer s.mu.Unlock()
+	if op.follows {
+		s.following--
+		return
+	}
+	s.leaveRunning()
+}
+
+// leaveRunning takes an operation out of those that a drained socket waits for; the
+// caller holds the lock.
+func (s *socket) leaveRunning() {
+	if s.running--; s.draining && s.running == 0 {
+		s.spawn(func() { s.close(closeRestart) })
 	}
 }
 

@@ -4,7 +4,7 @@
 // the HTTP server nor the engine.
 //
 // A socket has one goroutine that reads, one that writes, and one for each
-// running operation. All messages go through the writer's bounded queue, so that
+// running operation and each subscription. All messages go through the writer's bounded queue, so that
 // a client that reads slowly holds up its own operations, and is cut when it
 // stops reading.
 package socket
@@ -51,6 +51,8 @@ type Refusal struct {
 	Error []byte
 	// Document is the answer that holds it where results are documents.
 	Document []byte
+	// Ended, when set, says why the session counts no longer; the socket ends with it.
+	Ended error
 }
 
 // Session is a client that was let in. Its methods are called by several
@@ -62,12 +64,18 @@ type Session interface {
 	// withdrawn, or its project serves nobody. It is called before every operation
 	// and at every keep-alive, so it is cheap while nothing changed.
 	Check(ctx context.Context) error
-	// Run runs one operation until it has no more results, or ctx ends, and hands
-	// each result to send: queries and mutations have one, what a client
-	// subscribes to has many. send may block, and owns its argument. A refusal is
-	// an error from before the operation ran; other errors are results.
-	Run(ctx context.Context, o Operation, send func(result []byte)) *Refusal
+	// Run runs one operation and hands its result to send. A refusal is an error
+	// from before the operation ran; other errors are results. Of what a client
+	// subscribes to it sends nothing, and returns what does.
+	Run(ctx context.Context, o Operation, send Send) (Subscription, *Refusal)
 }
+
+// Send hands a result to the client. It may block, and owns its argument.
+type Send func(result []byte)
+
+// Subscription sends the results of what a client subscribes to, the present one
+// first, until ctx ends or there will be no more. A refusal ends it with an error.
+type Subscription func(ctx context.Context, send Send) *Refusal
 
 // Operation is one operation that a client started.
 type Operation struct {
@@ -96,7 +104,8 @@ type socket struct {
 	draining   bool // it ends when its operations have
 	parting    bool // the client is about to close it
 	count      int  // operations started so far
-	running    int  // operations that have not ended, stopped ones too
+	running    int  // operations that have not ended, stopped ones too, but for
+	following  int  // subscriptions
 	operations map[string]*operation
 }
 

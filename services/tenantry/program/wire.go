@@ -21,6 +21,7 @@ import (
 	"tenantry/services/engine/metadataapi"
 	"tenantry/services/engine/source"
 	"tenantry/services/live"
+	"tenantry/services/livequery"
 	"tenantry/services/revision"
 	"tenantry/services/router"
 	"tenantry/services/router/socket"
@@ -75,10 +76,11 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	base, cut := context.WithCancel(context.Background())
 	app := newApp(p)
 	sockets := socket.NewHub(socket.Limits{MaxFrame: router.MaxGraphQLBody})
+	subscriptions, runs := livequery.NewHub(livequery.Limits{}), livequery.NewRuns(p.Store, 0, p.Logger)
 	ip := clientIP(p.Config.TrustedProxies)
 	router.New(app, router.Deps{
 		Live: registry, Metadata: &metadataapi.API{Revisions: revisions, Store: p.Store, Pools: pools},
-		Metrics: p.Metrics, Recorder: p.Recorder, Sockets: sockets, Logger: p.Logger, Base: base, Version: p.Version,
+		Metrics: p.Metrics, Recorder: p.Recorder, Sockets: sockets, Subscriptions: subscriptions, Runs: runs, Logger: p.Logger, Base: base, Version: p.Version,
 		GraphiQL: p.Config.Command == config.Dev, ClientIP: ip,
 	})
 	control.New(app, control.Deps{
@@ -90,6 +92,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	var background sync.WaitGroup
 	background.Go(func() { registry.Run(watching) })
 	background.Go(func() { follower.Run(watching) })
+	background.Go(func() { runs.Run(watching) })
 	var deliveries *worker.Worker
 	if p.Config.Worker {
 		deliveries = worker.New(worker.Deps{Store: p.Store, Live: registry, Metrics: p.Metrics, Logger: p.Logger, Concurrency: p.Config.WorkerConcurrency})
