@@ -240,6 +240,8 @@ func (b *body) definition(exprs ...*ast.Expr) []*ast.Expr {
 	seen := map[*group]bool{}
 	owner := map[ast.Var]*group{}
 	bound := map[ast.Var]bool{}
+	var place *ast.Location
+	beyond := false // a loop of a body around this one, each round of which is asked for itself
 	var add func(from *body, exprs []*ast.Expr)
 	add = func(from *body, exprs []*ast.Expr) {
 		for _, e := range exprs {
@@ -247,12 +249,16 @@ func (b *body) definition(exprs ...*ast.Expr) []*ast.Expr {
 				continue
 			}
 			out = append(out, e)
+			if place == nil || place.File == "" {
+				place = e.Location
+			}
 			walk{variable: func(v ast.Var, _ bool) {
 				known, _ := from.lookup(v)
 				free, ok := known.(freeValue)
 				if !ok {
 					return
 				}
+				beyond = beyond || free.many && free.body != b
 				if owner[v] == nil {
 					owner[v] = free.group
 				}
@@ -271,5 +277,8 @@ func (b *body) definition(exprs ...*ast.Expr) []*ast.Expr {
 		}
 	}
 	add(b, exprs)
+	if beyond {
+		b.fail(place, "a variable that runs over data cannot be used in not, every or a function together with rows; write the loop over data there")
+	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -271,6 +272,10 @@ func number(base catalog.TypeRef, n json.Number) (string, bool) {
 	if err := small(ast.NewTerm(ast.Number(n))); err != nil {
 		return "", false
 	}
+	if binary(base) {
+		_, exact := nearest(base, n)
+		return n.String(), exact == 0
+	}
 	bits, integer := integers[base.Name]
 	if !integer {
 		return n.String(), true
@@ -282,6 +287,27 @@ func number(base catalog.TypeRef, n json.Number) (string, bool) {
 	value := exact.Num().Int64()
 	most := int64(1)<<(bits-1) - 1
 	return exact.Num().String(), value <= most && value >= -most-1
+}
+
+// nearest is the floating-point number of a type that is nearest to n, as Postgres
+// writes it, which is what Rego sees of a column; the second result is how it
+// compares with n, 2 when the type has none.
+func nearest(base catalog.TypeRef, n json.Number) (text string, order int) {
+	bits := 64
+	if base.Name == "float4" {
+		bits = 32
+	}
+	value, err := strconv.ParseFloat(n.String(), bits)
+	exact, ok := new(big.Rat).SetString(n.String())
+	if err != nil || !ok {
+		return "", 2
+	}
+	text = strconv.FormatFloat(value, 'g', -1, bits)
+	seen, ok := new(big.Rat).SetString(text)
+	if !ok {
+		return "", 2
+	}
+	return text, seen.Cmp(exact)
 }
 
 // compareFree compares with a value that is bound when the request runs.

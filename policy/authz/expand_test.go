@@ -38,7 +38,7 @@ func TestValuesThatGrowWithoutBoundsAreRefusedWhenTheyAreSaved(t *testing.T) {
 		{"equal", two(40, `[1, 1]`, `[$, $]`) + `allow if d40 == e40`},
 		{"unified", two(40, `[1, 1]`, `[$, $]`) + `allow if d40 = e40`},
 		{"a member of a set", two(40, `[1, 1]`, `[$, $]`) + `allow if {d40}[e40]`},
-		{"a key of an object", two(40, `[1, 1]`, `[$, $]`) + `allow if {d40: true}[e40]`},
+		{"a key of an object", two(40, `[1, 1]`, `[$, $]`) + `allow if {k: true | k := d40}[e40]`},
 		{"parts that are unified", two(40, `[1, 1]`, `[$, $]`) + `allow if [d40, 1] = [e40, 1]`},
 		{"an answer", doubled(60, `[1]`, `[$, $]`) + `allow := d60`},
 		{"a reason", doubled(60, `[1]`, `[$, $]`) + "allow := false\nreason contains d60"},

@@ -28,10 +28,11 @@ func library(t testing.TB) *model.Model {
 		return made
 	}
 	found := &catalog.Catalog{Types: map[string]catalog.Type{}, Tables: []catalog.Table{
-		table("docs", "id", "int4", "author_id", "int4", "owner", "text", "org", "text", "n", "int4", "public", "bool", "at", "timestamptz", "info", "jsonb"),
+		table("docs", "id", "int4", "author_id", "int4", "owner", "text", "org", "text", "n", "int4", "public", "bool", "at", "timestamptz", "info", "jsonb", "nick", "text", "ratio", "float8"),
 		table("people", "id", "int4", "org", "text"),
 		table("comments", "id", "int4", "doc_id", "int4", "stars", "int4", "body", "text"),
 	}}
+	found.Tables[0].Columns[8].Loose = true
 	doc, err := metadata.Decode([]byte(`{"version": 3, "sources": [{"name": "default", "kind": "postgres",
 		"configuration": {"connection_info": {"database_url": "postgres://test"}}, "tables": [
 		{"table": "docs", "select_permissions": [{"role": "user", "permission": {"columns": "*", "filter": {}}}],
@@ -77,6 +78,14 @@ var refused = []struct {
 	{"a computed column", "filter if { some k in [\"n\"]; x := input.row[input.session.variables.k]; x == 3 }", "computed name", 2},
 	{"data by a column", "filter if data.tenant.map[input.row.org]", "data up by a column", 2},
 	{"a free variable in two columns", "filter if { some m in data.tenant.members; input.row.org == m.org; input.row.owner == m.user }", "one column only", 2},
+	{"a loop over data around not", "x(r, m) if r.org == m.org\nfilter if { some m in data.tenant.members; m.user == input.session.ip; not x(input.row, m) }", "runs over data", 3},
+	{"a loop over data around a negated comparison", "filter if { some m in data.tenant.members; m.user == input.session.ip; not input.row.org == m.org }", "runs over data", 2},
+	{"a loop over data around every", "filter if { some m in data.tenant.members; m.user == input.session.ip; every c in input.row.comments { o := m.org; c.body == o } }", "runs over data", 2},
+	{"a loop over data around a guard", "bad(m, r) if { m.off; r.public }\nfilter if { some m in data.tenant.members; m.user == input.session.ip; not bad(m, input.row) }", "runs over data", 2},
+	{"a key of an object", "filter if { x := {input.row.org: 1}; not x.a }", "have to be constants", 2},
+	{"a key of an object that the session has", "filter if { x := {input.session.ip: 1}; not x.a; input.row.public }", "have to be constants", 2},
+	{"a collation by which other texts are equal", "filter if input.row.nick == \"a\"", "collation", 2},
+	{"a fraction that no float is", "filter if input.row.ratio == 0.1000000000000000055", "does not fit", 2},
 	{"every over data", "filter if { every m in data.tenant.members { m.org != input.row.org } }", "every", 2},
 	{"a helper in every", "small(x) if x < 3\nfilter if every c in input.row.comments { small(c.stars) }", "small", 2},
 	{"a literal that does not fit", "filter if input.row.n == \"3\"", "does not fit", 2},

@@ -3,8 +3,10 @@ package authz
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -184,9 +186,17 @@ func (v lateValue) text(of ast.Value) (*string, error) {
 	return nil, nil
 }
 
-// beside is the integer that compares with integers as a fraction does.
+// beside is the number of a column's type that compares by order with those of the
+// type as n does, which is none of them.
 func beside(base catalog.TypeRef, n json.Number, op filter.Op) (string, bool) {
-	if _, integer := integers[base.Name]; !integer || small(ast.NewTerm(ast.Number(n))) != nil {
+	if small(ast.NewTerm(ast.Number(n))) != nil {
+		return "", false
+	}
+	above := op == filter.Lt || op == filter.Gte
+	if binary(base) {
+		return besideFloat(base, n, above)
+	}
+	if _, integer := integers[base.Name]; !integer {
 		return "", false
 	}
 	exact, ok := new(big.Rat).SetString(n.String())
@@ -194,8 +204,30 @@ func beside(base catalog.TypeRef, n json.Number, op filter.Op) (string, bool) {
 		return "", false
 	}
 	floor := new(big.Int).Div(exact.Num(), exact.Denom())
-	if op == filter.Lt || op == filter.Gte {
+	if above {
 		floor.Add(floor, big.NewInt(1))
 	}
 	return number(base, json.Number(floor.String()))
+}
+
+func besideFloat(base catalog.TypeRef, n json.Number, above bool) (string, bool) {
+	text, order := nearest(base, n)
+	switch {
+	case order == 2:
+		return "", false
+	case above == (order > 0):
+		return text, true
+	}
+	to := math.Inf(-1)
+	if above {
+		to = math.Inf(1)
+	}
+	if base.Name == "float4" {
+		value, _ := strconv.ParseFloat(text, 32)
+		next := float64(math.Nextafter32(float32(value), float32(to)))
+		return strconv.FormatFloat(next, 'g', -1, 32), !math.IsInf(next, 0)
+	}
+	value, _ := strconv.ParseFloat(text, 64)
+	next := math.Nextafter(value, to)
+	return strconv.FormatFloat(next, 'g', -1, 64), !math.IsInf(next, 0)
 }

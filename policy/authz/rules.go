@@ -41,6 +41,9 @@ func inspect(modules map[string]*ast.Module) (*rules, error) {
 				fmt.Sprintf("expected package authz or a package below it, got %s", strings.TrimPrefix(path, "data."))})
 			continue
 		}
+		for _, at := range openKeys(module) {
+			failed = append(failed, Problem{name, at.Row, at.Col, "the keys of an object have to be constants; write {key: value | key := …} for others"})
+		}
 		for _, rule := range module.Rules {
 			first := strings.Trim(rule.Head.Ref()[0].String(), `"`)
 			if isTest(rule) {
@@ -68,6 +71,29 @@ func inspect(modules map[string]*ast.Module) (*rules, error) {
 		return nil, &CompileError{failed}
 	}
 	return found, nil
+}
+
+// openKeys are the places of objects with a key that is no constant: partial
+// evaluation does not find a member by a key that it does not know yet, and takes
+// what needs it for undefined, also under not.
+func openKeys(module *ast.Module) (places []*ast.Location) {
+	ast.WalkTerms(module, func(t *ast.Term) bool {
+		if object, ok := t.Value.(ast.Object); ok {
+			object.Until(func(key, _ *ast.Term) bool {
+				if ast.IsConstant(key.Value) {
+					return false
+				}
+				at := t.Location
+				if at == nil {
+					at = module.Package.Location
+				}
+				places = append(places, at)
+				return true
+			})
+		}
+		return false
+	})
+	return places
 }
 
 // maxElse bounds chains of else: compiling one takes the square of its length.

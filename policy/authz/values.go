@@ -123,12 +123,12 @@ const (
 	enumKind    kind = "an enum, a text"
 	numberKind  kind = "a number"
 	booleanKind kind = "a boolean"
-	opaqueKind  kind = "of a type that can only be compared with null"
+	opaqueKind  kind = "of a type or collation that can only be compared with null"
 )
 
 // kindOf is the kind of a column.
 func kindOf(c *model.Column) kind {
-	if c.List() {
+	if c.List() || c.Loose {
 		return opaqueKind
 	}
 	if c.Base.Schema != "pg_catalog" {

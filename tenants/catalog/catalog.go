@@ -81,8 +81,10 @@ type Column struct {
 	Default  bool    `json:"default,omitempty"` // has a default (identity included)
 	// Generated columns and identity ALWAYS columns can't be written.
 	Generated      bool   `json:"generated,omitempty"`
-	IdentityAlways bool   `json:"identity_always,omitempty"`
-	Comment        string `json:"comment,omitempty"`
+	IdentityAlways bool `json:"identity_always,omitempty"`
+	// Loose columns have a collation by which different texts are equal.
+	Loose   bool   `json:"loose,omitempty"`
+	Comment string `json:"comment,omitempty"`
 }
 
 // Writable reports whether an insert may name the column.

@@ -114,6 +114,25 @@ func TestReadingLeavesTheSessionAsItWas(t *testing.T) {
 	}
 }
 
+func TestAColumnIsLooseWhenItsCollationIs(t *testing.T) {
+	t.Parallel()
+	conn := connect(t)
+	var icu bool // not every Postgres is built with it, and without it no collation is loose
+	if err := conn.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')`).Scan(&icu); err != nil {
+		t.Fatal(err)
+	}
+	collation := "CREATE DOMAIN either AS text"
+	if icu {
+		collation = "CREATE COLLATION ignorant (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE DOMAIN either AS text COLLATE ignorant"
+	}
+	run(t, conn, collation+`; CREATE TABLE t (strict text, plain int, of_domain either)`)
+	for _, c := range read(t, conn).Tables[0].Columns {
+		if want := icu && c.Name == "of_domain"; c.Loose != want {
+			t.Errorf("%s: loose is %v, want %v", c.Name, c.Loose, want)
+		}
+	}
+}
+
 func TestAnEmptyDatabaseHasAnEmptyCatalog(t *testing.T) {
 	t.Parallel()
 	c := read(t, connect(t))

@@ -8,6 +8,7 @@ const tenant = `{
 		{"user": "u1", "org": "acme", "min": 2}, {"user": "u1", "org": "globex"}, {"user": "u2", "org": "ünï", "off": true},
 		{"user": "u2", "org": "acme", "min": 4}, {"user": "u3"}
 	],
+	"fine": 0.1000000000000000055, "huge": 1e30, "fines": [0.1000000000000000055, 1.50, 3e0],
 	"uids": ["6f1c0e4e-9f53-4a52-8f3c-0d6f1a2b3c4d", "FFFFFFFF-ffff-ffff-ffff-ffffffffffff", "x"]
 }`
 

@@ -23,6 +23,7 @@ reference AS (
 attribute AS MATERIALIZED (
   SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.attidentity, a.attgenerated, a.atthasdef,
          t.typnotnull, t.typdefault IS NOT NULL AS typhasdef, t.typtype,
+         EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) AS loose,
          r.element, CASE WHEN r.is_array THEN greatest(a.attndims, 1) ELSE 0 END AS dimensions
   FROM pg_catalog.pg_attribute a
   JOIN relation ON relation.oid = a.attrelid
@@ -41,6 +42,7 @@ column_list AS (
     'generated', a.attgenerated <> '' OR (relation.relkind = 'v' AND relation.writes <> 0
                  AND NOT pg_catalog.pg_column_is_updatable(relation.oid, a.attnum, true)),
     'identity_always', a.attidentity = 'a',
+    'loose', a.loose,
     'comment', coalesce(pg_catalog.col_description(relation.oid, a.attnum), '')
   ) ORDER BY a.attnum) AS items
   FROM attribute a
