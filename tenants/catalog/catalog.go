@@ -80,7 +80,7 @@ type Column struct {
 	Nullable bool    `json:"nullable"`
 	Default  bool    `json:"default,omitempty"` // has a default (identity included)
 	// Generated columns and identity ALWAYS columns can't be written.
-	Generated      bool   `json:"generated,omitempty"`
+	Generated      bool `json:"generated,omitempty"`
 	IdentityAlways bool `json:"identity_always,omitempty"`
 	// Loose columns have a collation by which different texts are equal.
 	Loose   bool   `json:"loose,omitempty"`
