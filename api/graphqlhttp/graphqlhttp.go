@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 
 	"tenantry/api/errcode"
 )
@@ -97,16 +98,63 @@ func decode(body []byte, into any) error {
 		}
 		return errcode.New(errcode.InvalidJSON, "the body has text after the JSON document")
 	}
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(err, &mismatch) {
-		return errcode.New(errcode.ParseFailed, "key %q: expected %s, got %s", mismatch.Field, expected(mismatch), mismatch.Value).Because(err)
+	var public *errcode.Error
+	if errors.As(err, &public) {
+		return public
 	}
 	return errcode.New(errcode.InvalidJSON, "the body is not valid JSON").Because(err)
 }
 
-func expected(e *json.UnmarshalTypeError) string {
-	if e.Type.Kind().String() == "string" {
-		return "a string"
+// UnmarshalJSON reads the members by their exact names, each at most once: whoever
+// looks at a request on its way, such as an authentication webhook, must see the
+// operation that runs. By itself encoding/json takes names in any case, and the
+// last of several.
+func (r *Request) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
 	}
-	return "an object"
+	if len(text) == 0 || text[0] != '{' {
+		return errcode.New(errcode.ParseFailed, "expected an object with the key query")
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if _, err := d.Token(); err != nil { // the brace
+		return err
+	}
+	left := map[string]any{
+		"query": &r.Query, "operationName": &r.OperationName, "documentId": &r.DocumentID, "variables": &r.Variables, "extensions": &r.Extensions,
+	}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return err
+		}
+		key, _ := token.(string)
+		into, known := left[key]
+		switch {
+		case !known:
+			into = new(json.RawMessage)
+		case into == nil:
+			return errcode.New(errcode.ParseFailed, "key %q is given twice", key)
+		default:
+			left[key] = nil
+		}
+		if err := d.Decode(into); err != nil {
+			return member(key, err)
+		}
+	}
+	return nil
+}
+
+// member tells of a member of another type than it should be.
+func member(key string, err error) error {
+	var mismatch *json.UnmarshalTypeError
+	if !errors.As(err, &mismatch) {
+		return err
+	}
+	expected := "an object"
+	if mismatch.Type.Kind() == reflect.String {
+		expected = "a string"
+	}
+	return errcode.New(errcode.ParseFailed, "key %q: expected %s, got %s", key, expected, mismatch.Value).Because(err)
 }

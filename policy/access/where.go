@@ -16,12 +16,38 @@ import (
 // numbers as json.Number. The error is an *errcode.Error whose path begins with
 // path.
 func (r *Role) Where(m *model.Model, t *model.Table, value any, path string) (filter.Expr, error) {
+	if nests(value, maxWhere) {
+		return nil, errcode.New(errcode.ValidationFailed, "the value nests deeper than %d levels", maxWhere).At(path)
+	}
 	c := &compiler{model: m, table: t, reader: r}
 	e := scope{compiler: c, table: t}.expression(value, path)
 	if c.first != nil {
 		return nil, c.first
 	}
 	return e, nil
+}
+
+// maxWhere is how deep the condition of a client may nest, as with values of
+// GraphQL: Postgres takes long to plan what is much deeper.
+const maxWhere = 64
+
+// nests reports whether a decoded value has more levels of objects and lists.
+func nests(value any, levels int) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, member := range v {
+			if levels == 0 || nests(member, levels-1) {
+				return true
+			}
+		}
+	case []any:
+		for _, item := range v {
+			if levels == 0 || nests(item, levels-1) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Reads reports whether the role may read a column of t.

@@ -183,6 +183,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, h Headers, ip string, 
 // that of contracts §2: the first credential that is present decides alone, and
 // a wrong one is never passed over for the next.
 func (a *Authenticator) AuthenticateCall(ctx context.Context, c Call) (session.Session, error) {
+	if name := repeated(c.Headers); name != "" {
+		return session.Session{}, errcode.New(errcode.InvalidHeaders, "the header %q is there twice", name)
+	}
 	s, err := a.identify(ctx, c)
 	if err != nil {
 		return session.Session{}, err
@@ -267,11 +270,7 @@ func (a *Authenticator) admin(c Call, secret string) (session.Session, error) {
 
 // admit is how long an attempt has to wait; id is the credential that was found.
 func (a *Authenticator) admit(c Call, id string) time.Duration {
-	from, ok := a.origin(c)
-	if !ok {
-		return 0
-	}
-	return a.cfg.Failures.admit(from, id, a.now())
+	return a.cfg.Failures.Attempt(a.cfg.Loopback, c.Headers, c.IP, id, a.now())
 }
 
 // projectKey decides the role by the key's scopes: graphql:role=… for queries,

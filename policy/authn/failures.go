@@ -86,13 +86,13 @@ func (l Loopback) client(h Headers) bool {
 
 // origin is the address that failures count for; false where it is not known, or
 // stands for others.
-func (a *Authenticator) origin(c Call) (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(c.IP)
+func (l Loopback) origin(h Headers, ip string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return addr, false
 	}
 	addr = addr.Unmap().WithZone("")
-	if addr.IsLoopback() && !a.cfg.Loopback.client(c.Headers) {
+	if addr.IsLoopback() && !l.client(h) {
 		return addr, false
 	}
 	if addr.Is6() {
@@ -100,6 +100,17 @@ func (a *Authenticator) origin(c Call) (netip.Addr, bool) {
 		addr = network.Addr()
 	}
 	return addr, true
+}
+
+// Attempt judges an attempt from an address: id is the credential that was found, ""
+// for a wrong one. wait is how long the address has to wait, 0 for an attempt that
+// counts.
+func (f *Failures) Attempt(l Loopback, h Headers, ip, id string, now time.Time) (wait time.Duration) {
+	from, ok := l.origin(h, ip)
+	if !ok {
+		return 0
+	}
+	return f.admit(from, id, now)
 }
 
 // admit judges an attempt from an address: id is the credential that was found, ""

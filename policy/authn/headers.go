@@ -30,6 +30,26 @@ func clientVariables(h Headers) map[string]string {
 	return variables
 }
 
+// repeated is a header that says who asks and is there more than once, or "".
+// Whoever passed the request on may have looked at another one of them.
+func repeated(h Headers) (name string) {
+	var seen [8]string
+	n := 0
+	h.All(func(one, _ string) {
+		if name != "" || !session.IsVariable(one) && !strings.EqualFold(one, "authorization") {
+			return
+		}
+		for _, before := range seen[:min(n, len(seen))] {
+			if strings.EqualFold(before, one) {
+				name = strings.ToLower(one)
+			}
+		}
+		seen[n%len(seen)] = one
+		n++
+	})
+	return name
+}
+
 // bearer returns the token of a well-formed Authorization header.
 func bearer(h Headers) (string, bool) {
 	value, present := h.Lookup("authorization")

@@ -142,11 +142,20 @@ func (a *Authenticator) verify(ctx context.Context, config int, text string) (*i
 }
 
 func (t *tokenConfig) keyfunc(ctx context.Context) jwt.Keyfunc {
-	if t.keys != nil {
-		return func(token *jwt.Token) (any, error) { return t.keys.find(ctx, token) }
+	return func(token *jwt.Token) (any, error) {
+		if _, has := token.Header["crit"]; has {
+			return nil, errCritical
+		}
+		if t.keys != nil {
+			return t.keys.find(ctx, token)
+		}
+		return t.key, nil
 	}
-	return func(*jwt.Token) (any, error) { return t.key, nil }
 }
+
+// errCritical is said of a token whose header demands to be understood as no other
+// is (RFC 7515 §4.1.11).
+var errCritical = errors.New("the token has critical extensions, and none are known")
 
 // reason is the public word for a failure. All failures of signature, algorithm
 // and key have the same one.

@@ -152,6 +152,7 @@ func TestForgedTokensAreRefusedWithOneText(t *testing.T) {
 		"None":                              base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"None","typ":"JWT"}`)) + "." + parts[1] + ".",
 		"another payload":                   parts[0] + "." + payload(claims(map[string]any{"sub": "u8"})) + "." + parts[2],
 		"no signature":                      parts[0] + "." + parts[1] + ".",
+		"a header that must be understood":  sign(t, jwt.SigningMethodRS256, rsaKey(), claims(nil), "crit", "b64", "b64", "false"),
 		"a key of its own in the header":    sign(t, jwt.SigningMethodRS256, stranger, claims(nil), "jku", "https://evil.example/jwks.json", "kid", "../../x"),
 	} {
 		_, err := rs.Authenticate(t.Context(), headers{"Authorization": "Bearer " + token}, "", authn.GraphQL)

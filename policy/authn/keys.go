@@ -22,6 +22,8 @@ var (
 	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 
+var errPublicSecret = errors.New("key: a public key is no shared secret: everybody could sign with it")
+
 var errKeyForm = errors.New("key: expected a PEM public key or X.509 certificate")
 
 // parseKey makes the verification key of a type, with the algorithms that may
@@ -34,6 +36,9 @@ func parseKey(typ string, key vault.Secret) (any, []string, error) {
 	}
 	switch typ {
 	case "HS256", "HS384", "HS512":
+		if _, err := parsePublic(text); err == nil {
+			return nil, nil, errPublicSecret
+		}
 		return []byte(text), hmacMethods, nil
 	case "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "Ed25519":
 	default:

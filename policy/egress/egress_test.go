@@ -99,7 +99,7 @@ func TestCheckAcceptsPublicURLsAndRefusesOtherSchemes(t *testing.T) {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
-	for _, u := range []string{"file:///etc/passwd", "gopher://example.com/", "ftp://example.com", "unix:///tmp/x", "/relative", "", "https://example.com:22/", "https://1.1.1.1:8443/"} {
+	for _, u := range []string{"file:///etc/passwd", "gopher://example.com/", "ftp://example.com", "unix:///tmp/x", "/relative", "", "https://example.com:22/", "https://example.com:0/", "https://1.1.1.1:8443/"} {
 		if err := guard.Check(u); err == nil {
 			t.Errorf("%s was accepted", u)
 		}

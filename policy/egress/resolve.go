@@ -55,7 +55,7 @@ func (g *Guard) Check(rawURL string) error {
 	}
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil {
+		if err != nil || n == 0 {
 			return errcode.New(errcode.InvalidParams, "expected a port between 1 and 65535")
 		}
 		port = uint16(n)

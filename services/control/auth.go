@@ -74,6 +74,9 @@ func unmasked(body jsonObject, present settings.Auth) ([]byte, error) {
 		if i >= len(present.JWT) || present.JWT[i].Key.IsZero() {
 			return nil, invalid(wrong(fmt.Sprintf("/jwt/%d/key", i), "a masked key stands for the present one at the same place, and there is none"))
 		}
+		if jwt["type"] != present.JWT[i].Type {
+			return nil, invalid(wrong(fmt.Sprintf("/jwt/%d/key", i), "a masked key stands for the present one, which is of type %s", present.JWT[i].Type))
+		}
 		jwt["key"] = present.JWT[i].Key.Reveal()
 	}
 	return json.Marshal(members)

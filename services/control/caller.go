@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
 	"strings"
 
@@ -48,12 +50,38 @@ var errNoKey = problem(http.StatusUnauthorized, errcode.Unauthorized, "send a ke
 
 var errBadKey = problem(http.StatusUnauthorized, errcode.Unauthorized, "the key is not valid")
 
-// authenticate finds whose key the Authorization header carries. Without a
-// header the caller is anonymous.
-func (s *service) authenticate(ctx context.Context, header, ip string) (caller, error) {
+// authenticate finds who asks. An address that guesses keys has to wait, as one
+// that guesses those of a project has.
+func (s *service) authenticate(ctx context.Context, o owned, ip string) (caller, error) {
+	header := o.Header("Authorization")
 	if header == "" {
 		return caller{kind: authz.CallerAnonymous}, nil
 	}
+	who, err := s.holder(ctx, header, ip)
+	if err != nil && !errors.Is(err, errBadKey) {
+		return caller{}, err
+	}
+	if wait := s.failures.Attempt(s.Loopback, o, ip, who.id(), s.Now()); wait > 0 {
+		p := problem(http.StatusTooManyRequests, errcode.RateLimitExceeded,
+			fmt.Sprintf("too many wrong keys from this address; try again in %d s", int(math.Ceil(wait.Seconds()))))
+		return caller{}, p
+	}
+	if err == nil && who.key.ID != "" {
+		s.Store.TouchKeys(who.key.ID)
+	}
+	return who, err
+}
+
+// id of the key that a caller holds; "" when it is none.
+func (c caller) id() string {
+	if c.kind == authz.CallerOperator {
+		return c.kind
+	}
+	return c.key.ID
+}
+
+// holder finds whose key the Authorization header carries; errBadKey: nobody's.
+func (s *service) holder(ctx context.Context, header, ip string) (caller, error) {
 	scheme, key, _ := strings.Cut(header, " ")
 	key = strings.TrimSpace(key)
 	if !strings.EqualFold(scheme, "bearer") || key == "" {
@@ -73,7 +101,6 @@ func (s *service) authenticate(ctx context.Context, header, ip string) (caller, 
 	if found.Project != nil && !authn.AllowedFrom(found.Key.Scopes, ip) {
 		return caller{}, errBadKey
 	}
-	s.Store.TouchKeys(found.Key.ID)
 	who := caller{kind: authz.CallerTenantKey, key: found.Key, tenant: found.Tenant, project: found.Project}
 	if found.Project != nil {
 		who.kind = authz.CallerProjectKey

@@ -348,6 +348,8 @@ func TestSecretsOfAProjectAreNotGivenBack(t *testing.T) {
 	if err != nil || state.Settings.Auth.JWT[0].Key.Reveal() != canary {
 		t.Errorf("the key after a round trip is another one (%v)", err)
 	}
+	// A key of another kind does not: what verifies for one may be public for the other.
+	s.want(422, owner, "PUT", p+"/auth", `{"jwt":[{"type":"HS384","key":"***"}]}`)
 	if a := s.want(422, owner, "PUT", p+"/auth", `{"jwt":[{"type":"HS256","key":"canary"},{"jwk_url":"http://169.254.169.254/"}],"canary":"canary"}`); strings.Contains(a.text, `"canary"`) {
 		t.Errorf("refused with %s", a.text)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"tenantry/ops/audit"
 	"tenantry/policy/allowlist"
+	"tenantry/policy/authn"
 	"tenantry/policy/authz"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/accessview"
@@ -93,6 +94,9 @@ type Deps struct {
 	BaseURL func(c *fiber.Ctx) string
 	// Address is a caller's address as the edge believes it; nil is c.IP().
 	Address func(c *fiber.Ctx) string
+	// Loopback says whose address one of this machine is, where guessing of keys is
+	// slowed.
+	Loopback authn.Loopback
 	// Now is the clock of sign-up limits and key expiry; time.Now when nil.
 	Now func() time.Time
 }
@@ -139,7 +143,9 @@ type service struct {
 	Deps
 	api     huma.API
 	signups *signups
-	routes  []route // for 405
+	// failures slow down who guesses keys.
+	failures *authn.Failures
+	routes   []route // for 405
 }
 
 // New registers the control API under /api/v1, and its readable page at
@@ -148,6 +154,7 @@ type service struct {
 func New(app *fiber.App, deps Deps) huma.API {
 	s := &service{Deps: deps.withDefaults()}
 	s.signups = newSignups(s.SignupsPerHour)
+	s.failures = authn.NewFailures()
 	s.api = s.openAPI(app)
 	app.Use(prefix, s.edge)
 	s.api.UseMiddleware(ownedStrings, s.guard, s.idempotent)

@@ -153,6 +153,15 @@ func (o owned) Query(name string) string { return strings.Clone(o.request.Query(
 // Header copies a header.
 func (o owned) Header(name string) string { return strings.Clone(o.request.Header(name)) }
 
+// Lookup makes owned what authn reads headers of; one that is empty is absent.
+func (o owned) Lookup(name string) (string, bool) {
+	value := o.Header(name)
+	return value, value != ""
+}
+
+// All calls f for each header.
+func (o owned) All(f func(name, value string)) { o.EachHeader(f) }
+
 func (o owned) fiber() *fiber.Ctx { return humafiber.Unwrap(o.request) }
 
 func (o owned) with(key, value any) owned { return owned{huma.WithValue(o.request, key, value)} }

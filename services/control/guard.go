@@ -40,7 +40,7 @@ func (s *service) guard(ctx huma.Context, next func(huma.Context)) {
 }
 
 func (s *service) admit(ctx context.Context, c *call, o owned) (err error) {
-	if c.caller, err = s.authenticate(ctx, o.Header("Authorization"), c.ip); err != nil {
+	if c.caller, err = s.authenticate(ctx, o, c.ip); err != nil {
 		if errors.Is(err, errBadKey) {
 			s.denied(c, errBadKey)
 		}

@@ -287,7 +287,11 @@ func OpenSource(pools *source.Pools, s metadata.Source, p tenants.Project, set s
 	}
 	if err := json.Unmarshal(s.Configuration.ConnectionInfo.DatabaseURL, &from); err == nil && from.Env != "" {
 		if value, ok := set.Lookup(from.Env); ok {
-			return pools.Source(vault.NewSecret(value), options(s))
+			opened, err := pools.Source(vault.NewSecret(value), options(s))
+			if err != nil {
+				return nil, errcode.New(errcode.InvalidConfiguration, "source %q: %s", s.Name, err.Error()).Because(err)
+			}
+			return opened, nil
 		}
 	}
 	if s.Name != metadata.DefaultSource && !slices.Contains(ownDatabase, from.Env) {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -52,6 +53,9 @@ func socketOrigin(list []string, origin, host string) (allowed, cookies bool) {
 	return allowedOrigin(list, origin)
 }
 
+// hostLabel is a part of a host's name between dots, in lower case.
+var hostLabel = regexp.MustCompile(`^[a-z0-9_-]+$`)
+
 // allowedOrigin compares an origin with "*", exact origins, and origins whose
 // first label is a wildcard; named is false where only "*" allows it.
 func allowedOrigin(list []string, origin string) (allowed, named bool) {
@@ -66,7 +70,7 @@ func allowedOrigin(list []string, origin string) (allowed, named bool) {
 		if before, after, ok := strings.Cut(a, "*."); ok {
 			rest, found := strings.CutPrefix(strings.ToLower(origin), strings.ToLower(before))
 			label, domain, dotted := strings.Cut(rest, ".")
-			if found && dotted && label != "" && strings.EqualFold(domain, after) {
+			if found && dotted && hostLabel.MatchString(label) && strings.EqualFold(domain, after) {
 				return true, true
 			}
 		}

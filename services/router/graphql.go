@@ -73,6 +73,9 @@ func (r *router) graphqlFlavour(statuses, relay bool) fiber.Handler {
 
 // serve authenticates and executes; the result has one answer per operation.
 func (r *router) serve(ctx context.Context, x exchange) answers {
+	if e := checkSize(x.body); e != nil { // before an authentication webhook is sent all of it
+		return r.refusal(x, session.Session{IP: x.ip}, e)
+	}
 	s, err := x.generation.Authn.AuthenticateCall(ctx, x.call(authn.GraphQL, x.body))
 	if err != nil {
 		return r.refusal(x, session.Session{IP: x.ip}, errcode.From(err))
@@ -127,13 +130,17 @@ func (x exchange) traceParent() string {
 	return value
 }
 
+func checkSize(body []byte) *errcode.Error {
+	if len(body) > MaxGraphQLBody {
+		return errcode.New(errcode.BadRequest, "the body has %d bytes; a GraphQL request may have %d", len(body), MaxGraphQLBody)
+	}
+	return nil
+}
+
 func (x exchange) decode() ([]graphqlhttp.Request, bool, error) {
 	if x.get {
 		one, err := x.decodeQuery()
 		return []graphqlhttp.Request{one}, false, err
-	}
-	if len(x.body) > MaxGraphQLBody {
-		return nil, false, errcode.New(errcode.BadRequest, "the body has %d bytes; a GraphQL request may have %d", len(x.body), MaxGraphQLBody)
 	}
 	if encoding, ok := x.headers.Lookup(fiber.HeaderContentEncoding); ok && encoding != "" && encoding != "identity" {
 		return nil, false, errcode.New(errcode.NotSupported, "content-encoding is not supported: send the body as it is")

@@ -31,6 +31,9 @@ func checkKey(typ, key string) string {
 		if len(key) < least {
 			return fmt.Sprintf("expected a secret of at least %d bytes for %s", least, typ)
 		}
+		if publicKey(key) != nil {
+			return "a public key is no shared secret: everybody could sign with it"
+		}
 		return ""
 	}
 	fits := false

@@ -188,6 +188,7 @@ func TestAuthIsReadStrictlyAndAllMistakesAreTold(t *testing.T) {
 		"short secret":   {`{"jwt":[{"type":"HS512","key":"` + long + `"}]}`, []string{"/jwt/0/key"}},
 		"masked":         {`{"jwt":[{"type":"HS256","key":"***"}]}`, []string{"/jwt/0/key"}},
 		"public as HMAC": {`{"jwt":[{"type":"RS256","key":"` + long + `"}]}`, []string{"/jwt/0/key"}},
+		"PEM as secret":  {`{"jwt":[{"type":"HS256","key":` + pemOf(t, ecKey.Public()) + `}]}`, []string{"/jwt/0/key"}},
 		"other family":   {`{"jwt":[{"type":"RS256","key":` + pemOf(t, ecKey.Public()) + `}]}`, []string{"/jwt/0/key"}},
 		"other curve":    {`{"jwt":[{"type":"ES384","key":` + pemOf(t, ecKey.Public()) + `}]}`, []string{"/jwt/0/key"}},
 		"many": {`{"unauthorized_role":"admin","cors":{"origins":["https://x/path",1]},"webhook":{"mode":"PUT"},

@@ -9,6 +9,10 @@ import (
 	"tenantry/api/errcode"
 )
 
+// maxBulks is how many bulks may lie in one another: what is inside is read once
+// for each of them.
+const maxBulks = 5
+
 // bulk runs commands one after the other, as one piece of work: the first that
 // fails undoes all of them, and the path says which.
 func bulk(ctx context.Context, c call) (any, error) {
@@ -70,6 +74,9 @@ func (c call) readOnly() bool {
 
 // each runs the commands of a bulk.
 func (c call) each(ctx context.Context, run func(one call, at string) (any, error)) (any, error) {
+	if c.within >= maxBulks {
+		return nil, errcode.New(errcode.ParseFailed, "bulks are nested deeper than %d levels", maxBulks).At("$.type")
+	}
 	bodies, err := c.bodies()
 	if err != nil {
 		return nil, err
@@ -77,7 +84,7 @@ func (c call) each(ctx context.Context, run func(one call, at string) (any, erro
 	answers := make([]any, 0, len(bodies))
 	for i, body := range bodies {
 		at := fmt.Sprintf("$.args[%d]", i)
-		one := call{api: c.api, Request: c.Request, work: c.work}
+		one := call{api: c.api, Request: c.Request, work: c.work, within: c.within + 1}
 		if err := one.read(body); err != nil {
 			return nil, within(err, at)
 		}

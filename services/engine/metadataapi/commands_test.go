@@ -214,6 +214,14 @@ func TestSourcesKeepTheirAddressSealed(t *testing.T) {
 	if e == nil || strings.Contains(fmt.Sprint(e, e.Internal), "hidden") {
 		t.Errorf("a database that can't be reached: %v", e)
 	}
+	for address, says := range map[string]string{
+		"postgres://u:hidden@h/d?sslrootcert=/etc/passwd": `the database URL has the parameter "sslrootcert"`, "service=hidden": "not a Postgres URL",
+	} {
+		_, e := p.send(fmt.Sprintf(`{"type": "pg_add_source", "args": {"name": "gone", "configuration": {"connection_info": {"database_url": %q}}}}`, address))
+		if e == nil || e.Code != errcode.InvalidConfiguration || !strings.Contains(e.Message, says) || strings.Contains(fmt.Sprint(e, e.Internal), "hidden") {
+			t.Errorf("%s: %v", address, e)
+		}
+	}
 	p.holds(`!"gone"`)
 }
 

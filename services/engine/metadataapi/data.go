@@ -41,7 +41,7 @@ func (c call) dataOnly() bool {
 // countData is how many commands a bulk of commands on data has; 0 for what is
 // none.
 func (c call) countData() int {
-	if name := c.name(); name != "bulk" && name != "concurrent_bulk" {
+	if name := c.name(); name != "bulk" && name != "concurrent_bulk" || c.within >= maxBulks {
 		return 0
 	}
 	bodies, err := c.bodies()
@@ -50,7 +50,7 @@ func (c call) countData() int {
 	}
 	n := 0
 	for _, body := range bodies {
-		one := call{Request: c.Request}
+		one := call{Request: c.Request, within: c.within + 1}
 		if one.read(body) != nil {
 			return 0
 		}

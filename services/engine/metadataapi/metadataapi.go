@@ -74,6 +74,8 @@ type call struct {
 	Request
 	// work is nil while a request has no other commands than those on data.
 	work *revision.Work
+	// within is how many bulks the command is in.
+	within int
 	envelope
 }
 

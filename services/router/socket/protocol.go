@@ -106,10 +106,17 @@ func (p protocol) read(text []byte) (message, error) {
 	return m, nil
 }
 
+// maxHeaders bounds connection_init, in bytes: headers of a request over HTTP have no
+// more either.
+const maxHeaders = 64 << 10
+
 // initHeaders reads {"headers": {name: value}} of connection_init.
 func initHeaders(payload json.RawMessage) ([]graphqlhttp.Header, error) {
 	if len(payload) == 0 {
 		return nil, nil
+	}
+	if len(payload) > maxHeaders {
+		return nil, fmt.Errorf("connection_init: expected at most %d bytes", maxHeaders)
 	}
 	var in struct {
 		Headers map[string]json.RawMessage `json:"headers"`

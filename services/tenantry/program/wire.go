@@ -86,7 +86,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	control.New(app, control.Deps{
 		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
 		OperatorKeyHash: operatorHash(p.OperatorKey), Signup: p.Config.Signup, Managed: p.Cluster != nil, Plans: p.Config.Plans,
-		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Reload: registry.Reload, Traffic: registry.Traffic, Observe: p.Metrics.ControlRequest,
+		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Loopback: loopback(p.Config), Reload: registry.Reload, Traffic: registry.Traffic, Observe: p.Metrics.ControlRequest,
 	})
 	watching, stopWatching := context.WithCancel(base)
 	var background sync.WaitGroup
