@@ -46,6 +46,9 @@ type Project struct {
 	Status    Status
 	Managed   bool // the platform made its database
 	CreatedAt time.Time
+	// RunRetention is how many days runs of asynchronous actions are kept after they
+	// have ended; 0 is as long as by default.
+	RunRetention int
 }
 
 // Role is what a tenant's key may do in the control API.

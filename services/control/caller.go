@@ -37,6 +37,8 @@ type call struct {
 	requestID string
 	ip        string
 	base      string // of URLs in the answer
+	// mostRetention is how many days projects may keep runs.
+	mostRetention int
 }
 
 type callKey struct{}

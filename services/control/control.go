@@ -84,6 +84,9 @@ type Deps struct {
 	Traffic func(projectID string, since time.Time) []allowlist.Operation
 	// Observe counts an answer by operation id ("" when no route was found); may be nil.
 	Observe func(operation string, status int, took time.Duration)
+	// MostRunRetention is how many days projects may keep runs that have ended at
+	// most; store.MostRunRetention when 0.
+	MostRunRetention int
 	// Managed says whether the installation makes databases for projects.
 	Managed bool
 	// Metrics writes the exposition of one project, by slug.
@@ -110,6 +113,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.SignupsPerHour <= 0 {
 		d.SignupsPerHour = 10
+	}
+	if d.MostRunRetention <= 0 {
+		d.MostRunRetention = store.MostRunRetention
 	}
 	if d.Plan == "" {
 		d.Plan = "free"

@@ -28,6 +28,8 @@ func (s *service) guard(ctx huma.Context, next func(huma.Context)) {
 		requestID: o.requestID(),
 		ip:        cloned(s.Address(o.fiber())),
 		base:      cloned(s.BaseURL(o.fiber())),
+
+		mostRetention: s.MostRunRetention,
 	}
 	o.fiber().Locals(endpointKey, c.endpoint.id)
 	if err := s.admit(ctx.Context(), c, o); err != nil {

@@ -15,15 +15,17 @@ import (
 )
 
 type projectView struct {
-	ID        string        `json:"id"`
-	TenantID  string        `json:"tenant_id"`
-	Slug      string        `json:"slug"`
-	Name      string        `json:"name"`
-	Plan      string        `json:"plan"`
-	Status    string        `json:"status" enum:"active,suspended"`
-	CreatedAt time.Time     `json:"created_at"`
-	Endpoints endpointsView `json:"endpoints"`
-	Database  *databaseView `json:"database,omitempty" doc:"Not in lists."`
+	ID        string    `json:"id"`
+	TenantID  string    `json:"tenant_id"`
+	Slug      string    `json:"slug"`
+	Name      string    `json:"name"`
+	Plan      string    `json:"plan"`
+	Status    string    `json:"status" enum:"active,suspended"`
+	CreatedAt time.Time `json:"created_at"`
+	// RunRetention is what holds, also where the project says nothing.
+	RunRetention int           `json:"run_retention_days" doc:"How long runs of asynchronous actions are kept after they have ended."`
+	Endpoints    endpointsView `json:"endpoints"`
+	Database     *databaseView `json:"database,omitempty" doc:"Not in lists."`
 }
 
 type endpointsView struct {
@@ -43,7 +45,8 @@ func (c *call) viewProject(p tenants.Project) projectView {
 	base := c.base + "/p/" + p.Slug
 	return projectView{
 		ID: p.ID, TenantID: p.TenantID, Slug: p.Slug, Name: p.Name, Plan: p.Plan, Status: string(p.Status), CreatedAt: p.CreatedAt,
-		Endpoints: endpointsView{GraphQL: base + "/v1/graphql", Metadata: base + "/v1/metadata", Query: base + "/v2/query"},
+		RunRetention: store.KeepsRuns(p, c.mostRetention),
+		Endpoints:    endpointsView{GraphQL: base + "/v1/graphql", Metadata: base + "/v1/metadata", Query: base + "/v2/query"},
 	}
 }
 
@@ -95,7 +98,7 @@ func (s *service) registerProjects() {
 	register(s, endpoint{id: "getProject", method: http.MethodGet, path: "/projects/{project}", class: authz.ClassRead, tag: tag,
 		summary: "One project"}, s.getProject)
 	register(s, endpoint{id: "updateProject", method: http.MethodPatch, path: "/projects/{project}", class: authz.ClassAdmin, tag: tag,
-		summary: "Change the name; the operator also the plan"}, s.updateProject)
+		summary: "Change the name, or how long runs are kept; the operator also the plan"}, s.updateProject)
 	register(s, endpoint{id: "deleteProject", method: http.MethodDelete, path: "/projects/{project}", class: authz.ClassAdmin, tag: tag,
 		status: http.StatusNoContent, summary: "Delete; can be restored for seven days"}, s.deleteProject)
 	register(s, endpoint{id: "suspendProject", method: http.MethodPost, path: "/projects/{project}:suspend", class: authz.ClassAdmin, tag: tag,
@@ -179,6 +182,8 @@ type updateProjectInput struct {
 	Body struct {
 		Name *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
 		Plan *string `json:"plan,omitempty" pattern:"^[a-z][a-z0-9_-]{0,38}$"`
+		// RunRetention is bounded by the operator.
+		RunRetention *int `json:"run_retention_days,omitempty" minimum:"0" doc:"How long runs of asynchronous actions are kept after they have ended; 0 is the default, 14 days."`
 	}
 }
 
@@ -188,8 +193,11 @@ func (s *service) updateProject(ctx context.Context, c *call, in *updateProjectI
 			return nil, invalid(mistakes...)
 		}
 	}
+	if days := in.Body.RunRetention; days != nil && *days > s.MostRunRetention {
+		return nil, invalid(wrong("/run_retention_days", "expected at most %d days, which the operator allows, got %d", s.MostRunRetention, *days))
+	}
 	return s.changeProject(ctx, c, "project.update", func(ctx context.Context, tx *store.Tx) (tenants.Project, error) {
-		return tx.UpdateProject(ctx, c.project.ID, store.ProjectEdit{Name: in.Body.Name, Plan: in.Body.Plan})
+		return tx.UpdateProject(ctx, c.project.ID, store.ProjectEdit{Name: in.Body.Name, Plan: in.Body.Plan, RunRetention: in.Body.RunRetention})
 	})
 }
 

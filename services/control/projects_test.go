@@ -260,3 +260,27 @@ func TestAConnectionStaysUsableAfterAPause(t *testing.T) {
 	time.Sleep(5500 * time.Millisecond) // longer than the deadline that huma leaves on a connection
 	send()
 }
+
+func TestAProjectSaysHowLongItKeepsRunsWithinTheOperatorsBound(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	tenant, owner := s.tenant("acme")
+	path := s.project(tenant, owner, "shop")
+	for _, step := range []struct {
+		body string
+		want float64
+	}{
+		{`{"name": "Other"}`, 14}, {`{"run_retention_days": 30}`, 30}, {`{"name": "Shop"}`, 30}, {`{"run_retention_days": 1}`, 1}, {`{"run_retention_days": 0}`, 14},
+	} {
+		changed := s.want(200, owner, "PATCH", path, step.body)
+		shown := s.want(200, owner, "GET", path, "")
+		if changed.at(t, "run_retention_days") != step.want || shown.at(t, "run_retention_days") != step.want {
+			t.Errorf("%s: %s, shown as %s", step.body, changed.text, shown.text)
+		}
+	}
+	for _, wrong := range []string{`{"run_retention_days": 91}`, `{"run_retention_days": -1}`, `{"run_retention_days": "a week"}`} {
+		if refused := s.want(422, owner, "PATCH", path, wrong); !slices.Contains(refused.places(t), "/run_retention_days") {
+			t.Errorf("%s: %s", wrong, refused.text)
+		}
+	}
+}

@@ -30,8 +30,6 @@ const (
 	sweepInterval = 5 * time.Second
 	pollInterval  = time.Second // what a lost notice costs, and how late a retry may come
 	pruneInterval = time.Hour
-	// DefaultMostRetention is how many days projects may keep runs that have ended.
-	DefaultMostRetention = 90
 	// unsure is how long leases are trusted that could not be renewed: less than
 	// they last, so that no other worker has the run yet.
 	unsure = store.Lease - 3*time.Second
@@ -49,7 +47,7 @@ type Deps struct {
 	// DefaultConcurrency.
 	Concurrency int
 	// MostRetention is how many days runs that have ended are kept at most, whatever
-	// their project says; 0 means DefaultMostRetention.
+	// their project says; 0 means store.MostRunRetention.
 	MostRetention int
 }
 
@@ -85,7 +83,7 @@ func New(d Deps) *Worker {
 		d.Concurrency = DefaultConcurrency
 	}
 	if d.MostRetention <= 0 {
-		d.MostRetention = DefaultMostRetention
+		d.MostRetention = store.MostRunRetention
 	}
 	return &Worker{Deps: d, id: uuid.NewString(), wake: make(chan struct{}, 1), held: map[string]*held{}, idle: make(chan struct{})}
 }

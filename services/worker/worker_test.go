@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 	"tenantry/api/session"
 	"tenantry/ops/audit"
 	"tenantry/services/engine/instance"
+	"tenantry/services/worker"
 	"tenantry/tenants/store"
 )
 
@@ -428,4 +431,72 @@ func TestAWorkerThatStopsHandsItsRunsOn(t *testing.T) {
 	}
 	p.work(4)
 	p.until(p.shop, id, store.RunCompleted, 5*time.Second)
+}
+
+func TestRunsAreKeptAsLongAsTheirProjectSays(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	p := setup(t, nil, map[string]string{"count": ""})
+	conn := must(pgx.Connect(ctx, p.control))(t)
+	defer conn.Close(ctx)
+	ended := func(project string, days, n int) {
+		if _, err := conn.Exec(ctx, `INSERT INTO tenantry.action_runs (id, project_id, action, state, role, identity, request, token_hash, deadline, finished_at)
+			SELECT gen_random_uuid(), $1, 'count', 'completed', 'user', '{}', '', '', now(), now() - make_interval(days => $2) FROM generate_series(1, $3)`, project, days, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := map[string]string{} // by project: the ages that are kept
+	for _, c := range []struct {
+		slug      string
+		retention *int
+		ages      []int
+		kept      string
+	}{
+		{"shop", nil, []int{13, 15, 40}, "[13]"},
+		{"brief", new(3), []int{0, 2, 4}, "[0 2]"},
+		{"long", new(60), []int{13, 29, 31}, "[13 29]"}, // the operator allows 30
+	} {
+		id := p.shop
+		if c.slug != "shop" {
+			id = p.project(c.slug, "http://127.0.0.1:9", nil)
+		}
+		if err := p.store.Change(ctx, []audit.Event{{Kind: audit.KindChange, Action: "test", Outcome: audit.OK}}, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.UpdateProject(ctx, id, store.ProjectEdit{RunRetention: c.retention})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, age := range c.ages {
+			ended(id, age, 1)
+		}
+		kept[id] = c.kept
+	}
+	ended(p.shop, 20, store.PrunedAtOnce+50) // more than are deleted at once
+	open := p.queue(p.shop, admin, "count", 1)
+	if _, err := conn.Exec(ctx, "UPDATE tenantry.action_runs SET created_at = now() - interval '100 days', available_at = now() + interval '1 day' WHERE id = $1", open); err != nil {
+		t.Fatal(err)
+	}
+	w := worker.New(worker.Deps{Store: p.store, Live: p.registry, Metrics: p.counts, Logger: slog.New(slog.DiscardHandler), MostRetention: 30})
+	working, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(working) }()
+	defer func() { stop(); <-done }()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		left := map[string]string{}
+		for id := range kept {
+			var ages []int
+			if err := conn.QueryRow(ctx, `SELECT array_agg(extract(day FROM now() - finished_at)::int ORDER BY finished_at DESC)
+				FROM tenantry.action_runs WHERE project_id = $1 AND finished_at IS NOT NULL`, id).Scan(&ages); err != nil {
+				t.Fatal(err)
+			}
+			left[id] = fmt.Sprint(ages)
+		}
+		if maps.Equal(left, kept) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("kept %v, want %v", left, kept)
+		}
+	}
+	p.until(p.shop, open, store.RunQueued, time.Second)
 }

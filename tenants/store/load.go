@@ -79,7 +79,7 @@ func (s *Store) LoadProject(ctx context.Context, slugOrID string) (ProjectState,
 	var sealed, catalogs, secrets, keys []byte
 	p, t := &state.Project, &state.Tenant
 	err = s.pool.QueryRow(ctx, loadSQL+column+" = $1", slugOrID).Scan(
-		&p.ID, &p.TenantID, &p.Slug, &p.Name, &p.Plan, &p.Status, &p.Managed, &p.CreatedAt,
+		&p.ID, &p.TenantID, &p.Slug, &p.Name, &p.Plan, &p.Status, &p.Managed, &p.CreatedAt, &p.RunRetention,
 		&t.ID, &t.Slug, &t.Name, &t.Email, &t.Plan, &t.PlanBounds, &t.Quota, &t.Status, &t.CreatedAt,
 		&state.ResourceVersion, &document, &state.SettingsVersion, &sealed, &catalogs, &secrets, &keys)
 	if err != nil {

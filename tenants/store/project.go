@@ -11,7 +11,7 @@ import (
 	"tenantry/tenants"
 )
 
-const projectColumns = "p.id, p.tenant_id, p.slug, p.name, p.plan, p.status, p.managed, p.created_at"
+const projectColumns = "p.id, p.tenant_id, p.slug, p.name, p.plan, p.status, p.managed, p.created_at, coalesce(p.run_retention_days, 0)"
 
 // visible is true for projects that are there: neither they nor their tenant
 // are deleted.
@@ -19,7 +19,7 @@ const visible = "p.status <> 'deleted' AND EXISTS (SELECT FROM tenantry.tenants 
 
 // scanProject reads projectColumns.
 func scanProject(row pgx.CollectableRow) (p tenants.Project, err error) {
-	err = row.Scan(&p.ID, &p.TenantID, &p.Slug, &p.Name, &p.Plan, &p.Status, &p.Managed, &p.CreatedAt)
+	err = row.Scan(&p.ID, &p.TenantID, &p.Slug, &p.Name, &p.Plan, &p.Status, &p.Managed, &p.CreatedAt, &p.RunRetention)
 	return p, err
 }
 
@@ -107,12 +107,15 @@ func (tx *Tx) CreateProject(ctx context.Context, n NewProject) (tenants.Project,
 type ProjectEdit struct {
 	Name, Plan *string
 	Managed    *bool // after a move to another database
+	// RunRetention is in days; 0 is the default's.
+	RunRetention *int
 }
 
 // UpdateProject changes a project that is not deleted.
 func (tx *Tx) UpdateProject(ctx context.Context, id string, e ProjectEdit) (tenants.Project, error) {
-	return tx.editProject(ctx, `UPDATE tenantry.projects p SET name = coalesce($2, name), plan = coalesce($3, plan), managed = coalesce($4, managed)
-		WHERE p.id = $1 AND p.status <> 'deleted' RETURNING `+projectColumns, id, e.Name, e.Plan, e.Managed)
+	return tx.editProject(ctx, `UPDATE tenantry.projects p SET name = coalesce($2, name), plan = coalesce($3, plan), managed = coalesce($4, managed),
+			run_retention_days = nullif(coalesce($5, run_retention_days), 0)
+		WHERE p.id = $1 AND p.status <> 'deleted' RETURNING `+projectColumns, id, e.Name, e.Plan, e.Managed, e.RunRetention)
 }
 
 // SetProjectStatus suspends, resumes or (softly) deletes a project.

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tenantry/tenants"
 )
 
 // Lease is how long a worker may be silent before its runs are taken over.
@@ -207,9 +210,18 @@ func (s *Store) ExpireRuns(ctx context.Context, errors json.RawMessage) (int64, 
 	return tag.RowsAffected(), wrap("expire runs", err)
 }
 
-// RunRetention is how many days runs are kept after they have ended, where the
-// project says nothing else.
-const RunRetention = 14
+// How many days runs are kept after they have ended: where the project says nothing
+// else, and at most, where the operator says nothing else.
+const (
+	RunRetention     = 14
+	MostRunRetention = 90
+)
+
+// KeepsRuns is how many days a project keeps runs that have ended, of so many that
+// it may.
+func KeepsRuns(p tenants.Project, mostDays int) int {
+	return min(cmp.Or(p.RunRetention, RunRetention), mostDays)
+}
 
 // PrunedAtOnce is how many runs one call of PruneRuns deletes at most.
 const PrunedAtOnce = 10_000

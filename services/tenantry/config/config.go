@@ -54,6 +54,7 @@ type Config struct {
 
 	Worker            bool // deliver the runs of asynchronous actions
 	WorkerConcurrency int  // runs delivered at a time
+	RunRetentionMax   int  // days that projects may keep runs which have ended
 
 	DrainTimeout time.Duration // how long stopping may take
 	LogLevel     string        // debug, info, warn or error

@@ -133,6 +133,10 @@ var settings = []setting{
 		name: "worker-concurrency", usage: "how many runs of asynchronous actions are delivered at a time, 1 to 1000",
 		read: func(c *Config, text string) error { return readCount(&c.WorkerConcurrency, text, 1000) },
 	}, "64"),
+	both(setting{
+		name: "run-retention-max", usage: "how many days projects may keep the runs of asynchronous actions at most, 1 to 3650",
+		read: func(c *Config, text string) error { return readCount(&c.RunRetentionMax, text, 3650) },
+	}, "90"),
 	{
 		name: "drain-timeout", usage: "how long stopping may take, such as 30s",
 		dev: "10s", serve: "30s",

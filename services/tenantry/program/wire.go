@@ -87,6 +87,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
 		OperatorKeyHash: operatorHash(p.OperatorKey), Signup: p.Config.Signup, Managed: p.Cluster != nil, Plans: p.Config.Plans,
 		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Loopback: loopback(p.Config), Reload: registry.Reload, Traffic: registry.Traffic, Observe: p.Metrics.ControlRequest,
+		MostRunRetention: p.Config.RunRetentionMax,
 	})
 	watching, stopWatching := context.WithCancel(base)
 	var background sync.WaitGroup
@@ -95,7 +96,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	background.Go(func() { runs.Run(watching) })
 	var deliveries *worker.Worker
 	if p.Config.Worker {
-		deliveries = worker.New(worker.Deps{Store: p.Store, Live: registry, Metrics: p.Metrics, Logger: p.Logger, Concurrency: p.Config.WorkerConcurrency})
+		deliveries = worker.New(worker.Deps{Store: p.Store, Live: registry, Metrics: p.Metrics, Logger: p.Logger, Concurrency: p.Config.WorkerConcurrency, MostRetention: p.Config.RunRetentionMax})
 		background.Go(func() { deliveries.Run(watching) })
 	}
 	return wired{Public: public{app, sockets, deliveries}, Close: func(context.Context) error {
