@@ -65,7 +65,8 @@ graphql-audit: build ## let GraphQL's own tools look at a running server; needs 
 	ops/checks/graphql-audit
 
 .PHONY: examples
-examples: ## run the example handlers with their frameworks; needs Node, npm's registry, and Flask and FastAPI
+examples: ## run the example handlers with their frameworks; needs Node, npm's registry, Flask and FastAPI, and Spring where there is a JDK
+	@command -v javac >/dev/null || echo "java-spring is not tried: there is no JDK here" >&2
 	go test -tags examples -count=1 -timeout 15m -run '^TestExamples' ./services/e2e
 
 .PHONY: conformance

@@ -16,7 +16,7 @@ func (s *service) registerCodegen() {
 
 type generateHandlerInput struct {
 	ActionPath
-	Framework string `query:"framework" required:"true" enum:"go,express,next-pages,next-app,python-flask,python-fastapi,worker,lambda"`
+	Framework string `query:"framework" required:"true" enum:"go,express,next-pages,next-app,python-flask,python-fastapi,java-spring,worker,lambda"`
 }
 
 type generatedHandler struct {

@@ -28,7 +28,7 @@ type deriveActionInput struct {
 		Role          string   `json:"role,omitempty" maxLength:"128" doc:"Whose schema the operation is checked against; admin when absent."`
 		Handler       string   `json:"handler,omitempty" maxLength:"4096" doc:"URL; {{HANDLER_BASE}}/name when absent."`
 		Permissions   []string `json:"permissions,omitempty" nullable:"false" doc:"Roles that may call the action."`
-		Framework     string   `json:"framework,omitempty" enum:"go,express,next-pages,next-app,python-flask,python-fastapi,worker,lambda" doc:"Of the handler; go when absent."`
+		Framework     string   `json:"framework,omitempty" enum:"go,express,next-pages,next-app,python-flask,python-fastapi,java-spring,worker,lambda" doc:"Of the handler; go when absent."`
 	}
 }
 

@@ -246,3 +246,128 @@ func TestTheProgramGeneratesFromFilesToo(t *testing.T) {
 		t.Errorf("%v: %s; the file: %s", err, out, text)
 	}
 }
+
+// later is a generated handler in which what a comment shows stands in place of the
+// answer at once.
+func later(t testing.TB, text string) string {
+	t.Helper()
+	var out []string
+	inside, found := false, false
+	for _, line := range strings.Split(text, "\n") {
+		bare := strings.TrimSpace(line)
+		code, comment := strings.CutPrefix(bare, "//")
+		if !comment {
+			code, comment = strings.CutPrefix(bare, "#")
+		}
+		switch {
+		case strings.Contains(line, "To report the outcome later"):
+			inside, found = true, true
+		case inside && !comment: // it answers at once
+			inside = false
+		case inside && (strings.HasPrefix(code, "\t") || strings.HasPrefix(code, "  ")):
+			out = append(out, line[:len(line)-len(strings.TrimLeft(line, " \t"))]+strings.TrimSpace(code))
+		case !inside:
+			out = append(out, line)
+		}
+	}
+	if !found {
+		t.Fatalf("no comment shows how to report later:\n%s", text)
+	}
+	return strings.Join(out, "\n")
+}
+
+// shelves registers an asynchronous action, whose handler is not there yet.
+func (p *project) shelves() {
+	p.t.Helper()
+	p.shelfAt("http://127.0.0.1:9")
+	p.control(http.StatusCreated, http.MethodPost, "/actions", map[string]any{
+		"name": "shelve", "handler": "{{SHELF}}", "kind": "asynchronous", "permissions": []string{"reader"},
+		"definition": "type Mutation { shelve(title: String!): Shelved! }  type Shelved { place: Int! label: String }",
+	})
+}
+
+// shelfAt says where its handler is.
+func (p *project) shelfAt(handler string) {
+	p.t.Helper()
+	p.control(http.StatusOK, http.MethodPut, "/variables/SHELF", map[string]any{"value": handler, "secret": false})
+}
+
+// shelved calls the action and waits for its result.
+func (p *project) shelved(title string) answer {
+	p.t.Helper()
+	reader := p.as("reader")
+	id := data(p.t, p.url("/v1/graphql"), reader, `mutation ($title: String!) { shelve(title: $title) }`, map[string]any{"title": title}).text(p.t, "data", "shelve")
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		a := data(p.t, p.url("/v1/graphql"), reader, `query ($id: uuid!) { shelve(id: $id) { output { place label } errors } }`, map[string]any{"id": id})
+		if a.at("data", "shelve", "output") != nil || a.at("data", "shelve", "errors") != nil || time.Now().After(deadline) {
+			return a
+		}
+	}
+}
+
+// failing makes a generated handler report an error of books without a title; it
+// replaces each text of a pair by the one behind it.
+type failing []string
+
+// failures by framework.
+var failures = map[string]failing{
+	"go": {"call.Completion.Complete(context.Background(), out)", `func() error {
+		if in.Title == "" {
+			return call.Completion.Fail(context.Background(), &Error{Message: "no title", Extensions: map[string]any{"code": "no-title"}})
+		}
+		return call.Completion.Complete(context.Background(), out)
+	}()`},
+	"express": {"complete, pending", "complete, fail, pending", "void complete(call.completion, output)",
+		"void (input.title ? complete(call.completion, output) : fail(call.completion, new ActionError('no title', { code: 'no-title' })))"},
+	"python-flask": {"target=call.completion.complete, args=[output]",
+		`target=lambda: call.completion.complete(output) if input["title"] else call.completion.fail(ActionError("no title", {"code": "no-title"}))`},
+	"java-spring": {"call.completion().complete(output)",
+		`{ if (input.title().isEmpty()) call.completion().fail(new Webhook.ActionError("no title", Map.of("code", "no-title"))); else call.completion().complete(output); }`},
+}
+
+// postpone writes a handler of shelve that reports later into a folder.
+func (p *project) postpone(framework, scaffold, dir string, change failing) {
+	p.t.Helper()
+	p.codegen(framework, "shelve", dir)
+	path := filepath.Join(dir, filepath.FromSlash(scaffold))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.NewReplacer(change...).Replace(later(p.t, string(text)))), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// reportedLater checks what the handler of shelve reports.
+func (p *project) reportedLater() {
+	p.t.Helper()
+	if a := p.shelved("Solaris"); a.at("data", "shelve", "output", "place") != 0.0 || a.at("data", "shelve", "errors") != nil {
+		p.t.Errorf("the reported output: %s", a.Text)
+	}
+	if a := p.shelved(""); a.at("data", "shelve", "errors", "error") != "no title" || a.at("data", "shelve", "errors", "extensions", "code") != "no-title" {
+		p.t.Errorf("the reported error: %s", a.Text)
+	}
+	runs := p.control(200, http.MethodGet, "/actions/shelve/runs", nil)
+	for i := range 2 {
+		if runs.at("items", i, "deliveries") != 1.0 {
+			p.t.Errorf("a run that was reported later: %s", runs.Text)
+		}
+	}
+}
+
+func TestAGeneratedHandlerReportsLater(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, shared(t), managed)
+	p.library()
+	port, dir := freePort(t), t.TempDir()
+	p.shelves()
+	p.shelfAt("http://127.0.0.1:" + port)
+	p.postpone("go", "main.go", dir, failures["go"])
+	command(t, dir, []string{"GOFLAGS="}, "go", "vet", ".")
+	command(t, dir, []string{"GOFLAGS="}, "go", "build", "-o", "handler", ".")
+	process{dir: dir, command: []string{"./handler"}, environ: []string{
+		"PORT=" + port, "TENANTRY_SIGNING_SECRET=" + p.signingSecret(), "TENANTRY_GRAPHQL_URL=" + p.url("/v1/graphql"),
+	}, address: "127.0.0.1:" + port}.start(t)
+	p.reportedLater()
+}

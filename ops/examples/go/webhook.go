@@ -14,6 +14,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +39,21 @@ type Call struct {
 	// x-hasura-user-id and so on.
 	Session map[string]string
 
+	// Completion is how the outcome of an asynchronous action is reported later.
+	Completion Completion
+
 	url, token string
+}
+
+// ErrPending is what a function of an asynchronous action answers when the outcome
+// is reported later, with the call's Completion.
+var ErrPending = errors.New("the outcome is reported later")
+
+// Completion reports the outcome of one call, once. It may be kept as JSON until
+// then, as safely as a password.
+type Completion struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
 }
 
 // Error is an error that the client sees; any other error stays inside.
@@ -72,7 +87,7 @@ func Handler[In, Out any](s Settings, handle func(ctx context.Context, in In, ca
 		}
 		out, err := handle(r.Context(), payload.Input, &Call{
 			ID: r.Header.Get("webhook-id"), Session: payload.Session,
-			url: s.GraphQLURL, token: r.Header.Get("x-delegation-token"),
+			Completion: completion(s.GraphQLURL, r.Header), url: s.GraphQLURL, token: r.Header.Get("x-delegation-token"),
 		})
 		respond(w, out, err)
 	})
@@ -85,6 +100,8 @@ func respond(w http.ResponseWriter, out any, err error) {
 		if status == 0 {
 			status = http.StatusBadRequest
 		}
+	} else if errors.Is(err, ErrPending) {
+		status, out = http.StatusAccepted, map[string]string{"status": "pending"}
 	} else if err != nil {
 		log.Print(err)
 		status, out = http.StatusInternalServerError, &Error{Message: "internal error"}
@@ -129,17 +146,7 @@ func (c *Call) GraphQL(ctx context.Context, query string, variables map[string]a
 	if c.url == "" || c.token == "" {
 		return errors.New("calling back needs TENANTRY_GRAPHQL_URL and the header x-delegation-token")
 	}
-	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+c.token)
-	response, err := http.DefaultClient.Do(request)
+	response, err := post(ctx, c.url, c.token, map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return err
 	}
@@ -155,4 +162,54 @@ func (c *Call) GraphQL(ctx context.Context, query string, variables map[string]a
 		return answer.Errors[0]
 	}
 	return nil
+}
+
+// completion is where the outcome of a call is reported, and by what right.
+func completion(graphql string, header http.Header) Completion {
+	project, ok := strings.CutSuffix(graphql, "/v1/graphql")
+	token := header.Get("x-completion-token")
+	if !ok || token == "" {
+		return Completion{}
+	}
+	return Completion{project + "/v1/actions/" + url.PathEscape(header.Get("webhook-id")) + "/complete", token}
+}
+
+// Complete reports the output of the action.
+func (c Completion) Complete(ctx context.Context, output any) error {
+	return c.report(ctx, map[string]any{"output": output})
+}
+
+// Fail reports an error, which the client sees.
+func (c Completion) Fail(ctx context.Context, reason *Error) error {
+	return c.report(ctx, map[string]any{"errors": reason})
+}
+
+func (c Completion) report(ctx context.Context, outcome any) error {
+	if c.URL == "" {
+		return errors.New("reporting later needs TENANTRY_GRAPHQL_URL and the header x-completion-token of an asynchronous action")
+	}
+	response, err := post(ctx, c.URL, c.Token, outcome)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= http.StatusBadRequest {
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		return fmt.Errorf("the outcome was not taken: status %d: %s", response.StatusCode, answer)
+	}
+	return nil
+}
+
+func post(ctx context.Context, to, token string, value any) (*http.Response, error) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+token)
+	return http.DefaultClient.Do(request)
 }

@@ -31,6 +31,7 @@ func Frameworks() []Framework {
 		{"next-app", "Next.js, app router", typescript("app/api/{action}/route.ts")},
 		{"python-flask", "Python with Flask", python("app.py", "requirements.txt")},
 		{"python-fastapi", "Python with FastAPI", python("app.py", "requirements.txt")},
+		{"java-spring", "Java with Spring Web", java},
 		{"worker", "a fetch handler for Cloudflare Workers, Deno or Bun", typescript("worker.ts")},
 		{"lambda", "AWS Lambda on Node", typescript("index.ts")},
 	}

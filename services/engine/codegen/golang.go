@@ -13,8 +13,8 @@ import (
 const goTaken = `break case chan const continue default defer else fallthrough for func go goto if import interface map package range return select
 struct switch type var any bool byte comparable complex64 complex128 error float32 float64 int int8 int16 int32 int64 rune string uint uint8 uint16
 uint32 uint64 uintptr true false iota nil append cap clear close complex copy delete imag len make max min new panic print println real recover
-main init operation variables data bytes context base64 json hmac sha256 errors fmt io log http os strconv strings time cmp
-Call Error Settings Handler Arguments Output verify signedBy respond tolerance maxBody`
+main init operation variables data bytes context url base64 json hmac sha256 errors fmt io log http os strconv strings time cmp
+Call Completion Error ErrPending Settings Handler Arguments Output verify signedBy respond completion post tolerance maxBody`
 
 func golang(c *contract, o Options) ([]File, error) {
 	taken := reserve(goTaken)
@@ -29,7 +29,7 @@ func golang(c *contract, o Options) ([]File, error) {
 	v.Function = taken.take(camel(c.action))
 	v.delegate(o, goText)
 	if s, ok := c.sample(c.goLiterals(d.names), c.output, nil); ok {
-		v.Sample = s.print("\t", 1)
+		v.Sample, v.Later = s.print("\t", 1), c.async
 	}
 	files := []File{{Name: "main.go", Scaffold: true}, {Name: "go.mod", Scaffold: true}, {Name: "contract.go"}, {Name: "webhook.go"}}
 	for i := range files {

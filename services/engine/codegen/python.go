@@ -15,7 +15,7 @@ lambda nonlocal not or pass raise return try while with yield`
 // a function must not.
 const (
 	pyTaken = "Any Literal NotRequired TypeAlias TypedDict Arguments Output str int float bool list dict annotations object"
-	pyUsed  = `ActionError Arguments Call FastAPI Flask Output Request Response JSONResponse answer app body call input jsonify receive request
+	pyUsed  = `ActionError Arguments Call FastAPI Flask Output PENDING Request Response JSONResponse answer app body call input jsonify output threading receive request
 run_in_threadpool status data OPERATION webhook type id print len str int float bool list dict object`
 )
 
@@ -38,7 +38,7 @@ func python(scaffold ...string) func(*contract, Options) ([]File, error) {
 		v.Module = reserve(pyKeywords).take(c.action)
 		v.delegate(o, pyText)
 		if s, ok := c.sample(c.pyLiterals(), c.output, nil); ok {
-			v.Sample = s.print("    ", 1)
+			v.Sample, v.Later = s.print("    ", 1), c.async
 		}
 		var files []File
 		add := func(template, name string, scaffold bool) error {

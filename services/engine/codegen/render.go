@@ -41,10 +41,13 @@ type view struct {
 	Async, Transformed bool
 	Root               string // the way from the scaffold to the folder of everything
 	Module             string // Python: the module of the contract
+	Class              string // Java: the class of the contract
+	Imports            []string
 	Types              []typeView
 	Arguments          []fieldView
 	Output             string
 	Sample             string // empty: there is no finite answer
+	Later              bool   // with a sample: the outcome may be reported later
 	Operation          string // as a literal of the language; empty: there is none
 	Field              string // of the operation's data; empty: all of it
 }
@@ -55,6 +58,7 @@ type typeView struct {
 	Values        []valueView
 	Fields        []fieldView
 	Joins         []string
+	Input         bool // of the client
 	// Functional says that Python can't write it as a class.
 	Functional bool
 }
@@ -67,6 +71,7 @@ type valueView struct {
 type fieldView struct {
 	Name, JSON, Type, Comment string
 	Optional                  bool
+	Last                      bool   // of its list
 	Omitted                   bool   // of an input: null is left out when it is sent on
 	Scalar                    string // the GraphQL type where its name says more than Type
 }

@@ -14,6 +14,7 @@ type sample struct {
 	close string   // begins with a blank where one stands inside of braces
 	keys  []string // of an object, as they are written; empty for a list
 	items []sample
+	bare  bool // nothing may stand behind the last item
 }
 
 // width is where lines of samples end.
@@ -32,7 +33,11 @@ func (s sample) print(unit string, depth int) string {
 		if len(s.keys) > 0 {
 			out.WriteString(s.keys[i])
 		}
-		out.WriteString(item.print(unit, depth+1) + ",\n")
+		out.WriteString(item.print(unit, depth+1))
+		if !s.bare || i < len(s.items)-1 {
+			out.WriteByte(',')
+		}
+		out.WriteByte('\n')
 	}
 	out.WriteString(strings.Repeat(unit, depth) + strings.TrimSpace(s.close))
 	return out.String()
@@ -67,7 +72,11 @@ var sampleTexts = map[string]string{
 type literals struct {
 	truth, number, object string // number: one of exactForm; object: any JSON
 	null                  string // where a scalar that may be null has no literal
-	quote                 func(string) string
+	// positional objects have all members, those that may be null as null.
+	positional bool
+	// leaf writes a scalar in place of the others here; nil where they do.
+	leaf  func(name string) string
+	quote func(string) string
 	// enum writes a value of an enum, objectOf begins and ends an object, key
 	// begins a member, list begins and ends a list.
 	enum     func(t *declared, value string) string
@@ -81,7 +90,7 @@ type literals struct {
 func (c *contract) sample(l literals, ref model.TypeRef, within map[string]bool) (sample, bool) {
 	if ref.Of != nil {
 		open, close := l.list(ref)
-		s := sample{open: open, close: close}
+		s := sample{open: open, close: close, bare: l.positional}
 		if len(within) == 0 { // one element of the answer itself shows how it is done
 			element, ok := c.sample(l, *ref.Of, within)
 			s.items = append(s.items, element)
@@ -110,9 +119,12 @@ func (c *contract) sample(l literals, ref model.TypeRef, within map[string]bool)
 		inner[name] = true
 	}
 	open, close := l.objectOf(t, ref)
-	s := sample{open: open, close: close}
+	s := sample{open: open, close: close, bare: l.positional}
 	for _, f := range t.fields {
 		if !f.ref.NonNull {
+			if l.positional {
+				s.keys, s.items = append(s.keys, ""), append(s.items, sample{text: l.null})
+			}
 			continue
 		}
 		value, ok := c.sample(l, f.ref, inner)
@@ -125,6 +137,9 @@ func (c *contract) sample(l literals, ref model.TypeRef, within map[string]bool)
 }
 
 func (l literals) scalar(name string) string {
+	if l.leaf != nil {
+		return l.leaf(name)
+	}
 	switch scalars[name] {
 	case textForm:
 		return l.quote(sampleTexts[name])

@@ -13,8 +13,8 @@ new return super switch this throw true try typeof var while with yield let stat
 arguments eval globalThis`
 
 // tsUsed are names that the files with the function use.
-const tsUsed = `ActionError Arguments Buffer Call Event Object Output Number Request Response NextApiRequest NextApiResponse POST Settings Uint8Array
-answer app call chunk data operation chunks config console express fetch handler header headers input maxBody process receive request response server settings size`
+const tsUsed = `ActionError Arguments Buffer Call Event Object Output Number Request Pending Response NextApiRequest NextApiResponse POST Settings Uint8Array
+answer app call chunk complete data operation output pending chunks config console express fetch handler header headers input maxBody process receive request response server settings size`
 
 // typescript makes the files of a framework: the contract, the check, and the
 // scaffold files, of which the first has the function.
@@ -32,7 +32,7 @@ func typescript(scaffold ...string) func(*contract, Options) ([]File, error) {
 		v.Function = reserve(tsTaken, tsUsed).take(camel(c.action))
 		v.delegate(o, tsText)
 		if s, ok := c.sample(c.tsLiterals(), c.output, nil); ok {
-			v.Sample = s.print("  ", 1)
+			v.Sample, v.Later = s.print("  ", 1), c.async
 		}
 		files := make([]File, 0, len(scaffold)+2)
 		for i, name := range scaffold {

@@ -6,8 +6,20 @@ export interface Call {
   id: string;
   /** Who called, as Tenantry has checked it: x-hasura-role, x-hasura-user-id, … */
   session: Record<string, string>;
+  /** How the outcome of an asynchronous action is reported later. */
+  completion: Completion;
   /** Runs GraphQL on the project as the user who called, with the permissions of that role. */
   graphql<Data>(query: string, variables?: Record<string, unknown>): Promise<Data>;
+}
+
+/** What a function of an asynchronous action answers when the outcome is reported later. */
+export const pending = Symbol('pending');
+export type Pending = typeof pending;
+
+/** Reports the outcome of one call, once. It may be kept as JSON until then, as safely as a password. */
+export interface Completion {
+  url: string;
+  token: string;
 }
 
 /** An error that the client sees; whatever else is thrown stays inside. */
@@ -34,7 +46,7 @@ type Header = (name: string) => string | null | undefined;
 /** Checks the signature, calls the handler and says what to answer. */
 export async function receive<Arguments, Output>(
   body: string, header: Header, settings: Settings,
-  handler: (input: Arguments, call: Call) => Promise<Output>,
+  handler: (input: Arguments, call: Call) => Promise<Output | Pending>,
 ): Promise<{ status: number; body: string }> {
   try {
     await verify(body, header, settings.TENANTRY_SIGNING_SECRET);
@@ -42,8 +54,10 @@ export async function receive<Arguments, Output>(
     const output = await handler(payload.input, {
       id: header('webhook-id')!,
       session: payload.session_variables,
+      completion: completion(settings.TENANTRY_GRAPHQL_URL, header),
       graphql: (query, variables) => graphql(settings.TENANTRY_GRAPHQL_URL, header('x-delegation-token'), query, variables),
     });
+    if (output === pending) return { status: 202, body: JSON.stringify({ status: 'pending' }) };
     return { status: 200, body: JSON.stringify(output ?? null) };
   } catch (error) {
     if (error instanceof ActionError) {
@@ -86,12 +100,39 @@ async function graphql<Data>(
   url: string | undefined, token: string | null | undefined, query: string, variables?: Record<string, unknown>,
 ): Promise<Data> {
   if (!url || !token) throw new Error('calling back needs TENANTRY_GRAPHQL_URL and the header x-delegation-token');
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({ query, variables }),
-  });
+  const response = await post(url, token, { query, variables });
   const answer = (await response.json()) as { data: Data; errors?: { message: string; extensions?: Record<string, unknown> }[] };
   if (answer.errors?.[0]) throw new ActionError(answer.errors[0].message, answer.errors[0].extensions);
   return answer.data;
+}
+
+/** Reports the output of an asynchronous action. */
+export async function complete(completion: Completion, output: unknown): Promise<void> {
+  await report(completion, { output: output ?? null });
+}
+
+/** Reports an error of an asynchronous action, which the client sees. */
+export async function fail(completion: Completion, error: ActionError): Promise<void> {
+  await report(completion, { errors: { message: error.message, extensions: error.extensions } });
+}
+
+function completion(graphql: string | undefined, header: Header): Completion {
+  const token = header('x-completion-token');
+  if (!graphql?.endsWith('/v1/graphql') || !token) return { url: '', token: '' };
+  const project = graphql.slice(0, -'/v1/graphql'.length);
+  return { url: `${project}/v1/actions/${encodeURIComponent(header('webhook-id')!)}/complete`, token };
+}
+
+async function report({ url, token }: Completion, outcome: unknown): Promise<void> {
+  if (!url) throw new Error('reporting later needs TENANTRY_GRAPHQL_URL and the header x-completion-token of an asynchronous action');
+  const response = await post(url, token, outcome);
+  if (!response.ok) throw new Error(`the outcome was not taken: status ${response.status}: ${await response.text()}`);
+}
+
+function post(url: string, token: string, value: unknown): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify(value),
+  });
 }

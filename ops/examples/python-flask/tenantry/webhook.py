@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,41 @@ class ActionError(Exception):
         super().__init__(message)
         self.message, self.extensions, self.status = message, extensions, status
 
+    def answer(self) -> dict[str, Any]:
+        """The error as JSON."""
+        answer: dict[str, Any] = {"message": self.message}
+        if self.extensions is not None:
+            answer["extensions"] = self.extensions
+        return answer
+
+
+# What a function of an asynchronous action answers when the outcome is reported later.
+PENDING: Any = object()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Reports the outcome of one call, once. It may be kept until then, as safely as a password."""
+
+    url: str
+    token: str = field(repr=False)
+
+    def complete(self, output: Any) -> None:
+        """Reports the output of an asynchronous action."""
+        self._report({"output": output})
+
+    def fail(self, error: ActionError) -> None:
+        """Reports an error of an asynchronous action, which the client sees."""
+        self._report({"errors": error.answer()})
+
+    def _report(self, outcome: Any) -> None:
+        if not self.url:
+            raise RuntimeError(
+                "reporting later needs TENANTRY_GRAPHQL_URL and the header x-completion-token of an asynchronous action"
+            )
+        with post(self.url, self.token, outcome):
+            pass
+
 
 @dataclass(frozen=True)
 class Call:
@@ -31,18 +67,14 @@ class Call:
     id: str  # the same for every delivery of one call
     session: dict[str, str]  # who called, as Tenantry has checked it: x-hasura-role, x-hasura-user-id, …
     token: str | None = field(default=None, repr=False)
+    completion: Completion = Completion("", "")  # how the outcome of an asynchronous action is reported later
 
     def graphql(self, query: str, variables: dict[str, Any] | None = None) -> Any:
         """Runs GraphQL on the project as the user who called, with the permissions of that role."""
         url = os.environ.get("TENANTRY_GRAPHQL_URL")
         if not url or not self.token:
             raise RuntimeError("calling back needs TENANTRY_GRAPHQL_URL and the header x-delegation-token")
-        request = urllib.request.Request(
-            url,
-            data=json.dumps({"query": query, "variables": variables}).encode(),
-            headers={"content-type": "application/json", "authorization": f"Bearer {self.token}"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with post(url, self.token, {"query": query, "variables": variables}) as response:
             answer = json.load(response)
         if errors := answer.get("errors"):
             raise ActionError(errors[0]["message"], errors[0].get("extensions"))
@@ -54,13 +86,11 @@ def receive(body: bytes, headers: Mapping[str, str], handler: Callable[[Any, Cal
     try:
         verify(body, headers, os.environ.get("TENANTRY_SIGNING_SECRET", ""))
         payload = json.loads(body)
-        call = Call(headers["webhook-id"], payload["session_variables"], headers.get("x-delegation-token"))
-        return 200, handler(payload["input"], call)
+        call = Call(headers["webhook-id"], payload["session_variables"], headers.get("x-delegation-token"), completion(headers))
+        output = handler(payload["input"], call)
+        return (202, {"status": "pending"}) if output is PENDING else (200, output)
     except ActionError as error:
-        answer = {"message": error.message}
-        if error.extensions is not None:
-            answer["extensions"] = error.extensions
-        return error.status, answer
+        return error.status, error.answer()
     except Exception:
         logging.exception("the handler failed")
         return 500, {"message": "internal error"}
@@ -79,3 +109,20 @@ def verify(body: bytes, headers: Mapping[str, str], secret: str) -> None:
     signatures = headers.get("webhook-signature", "").split()
     if not (id and fresh and any(hmac.compare_digest(want.encode(), s.encode()) for s in signatures)):
         raise ActionError("the signature is not valid", {"code": "invalid-signature"}, 401)
+
+
+def completion(headers: Mapping[str, str]) -> Completion:
+    graphql, token = os.environ.get("TENANTRY_GRAPHQL_URL", ""), headers.get("x-completion-token")
+    if not graphql.endswith("/v1/graphql") or not token:
+        return Completion("", "")
+    project, id = graphql.removesuffix("/v1/graphql"), urllib.parse.quote(headers["webhook-id"], safe="")
+    return Completion(f"{project}/v1/actions/{id}/complete", token)
+
+
+def post(url: str, token: str, value: Any) -> Any:
+    request = urllib.request.Request(
+        url,
+        data=json.dumps(value).encode(),
+        headers={"content-type": "application/json", "authorization": f"Bearer {token}"},
+    )
+    return urllib.request.urlopen(request, timeout=30)
