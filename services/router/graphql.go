@@ -73,7 +73,7 @@ func (r *router) graphqlFlavour(statuses, relay bool) fiber.Handler {
 
 // serve authenticates and executes; the result has one answer per operation.
 func (r *router) serve(ctx context.Context, x exchange) answers {
-	if e := checkSize(x.body); e != nil { // before an authentication webhook is sent all of it
+	if e := checkSize(len(x.body)); e != nil { // before an authentication webhook is sent all of it
 		return r.refusal(x, session.Session{IP: x.ip}, e)
 	}
 	s, err := x.generation.Authn.AuthenticateCall(ctx, x.call(authn.GraphQL, x.body))
@@ -130,9 +130,16 @@ func (x exchange) traceParent() string {
 	return value
 }
 
-func checkSize(body []byte) *errcode.Error {
-	if len(body) > MaxGraphQLBody {
-		return errcode.New(errcode.BadRequest, "the body has %d bytes; a GraphQL request may have %d", len(body), MaxGraphQLBody)
+// encoded reports whether a body is not as it is. None is decoded: a small one can
+// become larger than the memory.
+func encoded(encoding string) bool { return encoding != "" && encoding != "identity" }
+
+var errEncoded = errcode.New(errcode.NotSupported, "content-encoding is not supported: send the body as it is")
+
+// checkSize refuses a body of more than MaxGraphQLBody bytes.
+func checkSize(bytes int) *errcode.Error {
+	if bytes > MaxGraphQLBody {
+		return errcode.New(errcode.BadRequest, "the body has %d bytes; a GraphQL request may have %d", bytes, MaxGraphQLBody)
 	}
 	return nil
 }
@@ -142,8 +149,8 @@ func (x exchange) decode() ([]graphqlhttp.Request, bool, error) {
 		one, err := x.decodeQuery()
 		return []graphqlhttp.Request{one}, false, err
 	}
-	if encoding, ok := x.headers.Lookup(fiber.HeaderContentEncoding); ok && encoding != "" && encoding != "identity" {
-		return nil, false, errcode.New(errcode.NotSupported, "content-encoding is not supported: send the body as it is")
+	if encoding, _ := x.headers.Lookup(fiber.HeaderContentEncoding); encoded(encoding) {
+		return nil, false, errEncoded
 	}
 	return graphqlhttp.Decode(x.body)
 }

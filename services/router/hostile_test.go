@@ -2,9 +2,11 @@ package router_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,6 +64,9 @@ func TestAnAuthenticationWebhookSeesTheOperationThatRuns(t *testing.T) {
 	if got, _ := s.raw("/v1/graphql", `{`+harmless+padding+`}`); !strings.Contains(got, "a GraphQL request may have 1048576") {
 		t.Errorf("a large body: %.200s", got)
 	}
+	if got, status := s.raw("/api/rest/none", `{`+padding+`}`); status != http.StatusBadRequest || !strings.Contains(got, "a GraphQL request may have 1048576") {
+		t.Errorf("a large body of a saved operation: %d %.200s", status, got)
+	}
 	if asked.Load() != before {
 		t.Error("the service was sent a body that is too large")
 	}
@@ -114,7 +119,7 @@ func TestBulksInOneAnotherCostNobodyMuch(t *testing.T) {
 	if got, _ := s.raw("/v1/query", nested(3, ""), "X-Hasura-Admin-Secret", s.secret); got != `[[[[{"id":1}]]]]` {
 		t.Errorf("a few: %s", got)
 	}
-	if got, status := s.raw("/v1/query", nested(6, ""), "X-Hasura-Admin-Secret", s.secret); status != http.StatusBadRequest || !strings.Contains(got, "nested deeper than 5") {
+	if got, status := s.raw("/v1/query", nested(6, ""), "X-Hasura-Admin-Secret", s.secret); status != http.StatusBadRequest || !strings.Contains(got, "nested deeper than 4") {
 		t.Errorf("too many: %d %s", status, got)
 	}
 	where := strings.Repeat(`{"$not":`, 100) + `{"id":1}` + strings.Repeat(`}`, 100)
@@ -144,5 +149,30 @@ func TestAWildcardOriginIsOneLabelOfAHost(t *testing.T) {
 		if got := answer.Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s: %q", origin, got)
 		}
+	}
+}
+
+// A body that says that it is compressed is not decoded anywhere: a small one can
+// become larger than the memory.
+// It runs beside no other test: it measures memory.
+func TestNoBodyIsDecompressed(t *testing.T) {
+	s := start(t, socket.Limits{})
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	must(w.Write([]byte(`{"query":"{ __typename }","type":"export_metadata","args":{},"padding":"` + strings.Repeat("x", 64<<20) + `"}`)))(t)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, path := range []string{"/v1/graphql", "/v1beta1/relay", "/v1/metadata", "/v1/query", "/v1/graphql/explain", "/api/rest/x", "/v1alpha1/pg_dump", "/v1/actions/00000000-0000-0000-0000-000000000000/complete"} {
+		got, status := s.raw(path, packed.String(), "Content-Encoding", "gzip", "X-Hasura-Admin-Secret", s.secret)
+		if !strings.Contains(got, `"code"`) || strings.Contains(got, "query_root") || strings.Contains(got, "resource_version") {
+			t.Errorf("%s: %d %.200s", path, status, got)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 48<<20 {
+		t.Errorf("%d MiB were allocated", grown>>20)
 	}
 }

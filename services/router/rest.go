@@ -53,6 +53,9 @@ func (r *router) callEndpoint(ctx context.Context, in call) (graphqlhttp.Respons
 	refuse := func(s session.Session, err error) (graphqlhttp.Response, limits.Decision) {
 		return r.refusal(in.exchange, s, errcode.From(err)).responses[0], limits.Decision{}
 	}
+	if e := checkSize(len(in.input.Body) + len(in.input.Form)); e != nil {
+		return refuse(session.Session{IP: in.ip}, e)
+	}
 	s, err := g.Authn.AuthenticateCall(ctx, in.call(authn.GraphQL, nil))
 	if err != nil {
 		return refuse(session.Session{IP: in.ip}, err)

@@ -11,7 +11,7 @@ import (
 
 // maxBulks is how many bulks may lie in one another: what is inside is read once
 // for each of them.
-const maxBulks = 5
+const maxBulks = 4
 
 // bulk runs commands one after the other, as one piece of work: the first that
 // fails undoes all of them, and the path says which.
