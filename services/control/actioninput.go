@@ -332,6 +332,9 @@ func (r *registration) explain(err error) error {
 	p := invalid(r.mistakes...)
 	for _, o := range inconsistent.Objects {
 		for _, from := range r.origin {
+			if o.Kept {
+				break
+			}
 			if o.Pointer == from.path || strings.HasPrefix(o.Pointer, from.path+".") || strings.HasPrefix(o.Pointer, from.path+"[") {
 				rest := pointerOf("$" + strings.TrimPrefix(o.Pointer, from.path))
 				if from.pointer == "/definition" {

@@ -23,7 +23,7 @@ func impactOf(before store.ProjectState, after Outcome) (*impact.Impact, error) 
 }
 
 func side(doc *metadata.Document, catalogs map[string]*catalog.Catalog, set settings.Settings) impact.Side {
-	m, a, _ := instance.Resolve(doc, catalogs, set.Compat)
+	m, a, _ := instance.Resolve(doc, catalogs, set)
 	return impact.Side{Document: doc, Model: m, Access: a, Options: instance.SchemaOptions(set.Compat)}
 }
 

@@ -252,7 +252,7 @@ func (s *Service) draft(ctx context.Context, before store.ProjectState, c Change
 	if err := s.introspect(ctx, d, c.Introspect); err != nil {
 		return d, err
 	}
-	m, a, inconsistent := instance.Resolve(d.out.Document, d.state.Catalogs, d.state.Settings.Compat)
+	m, a, inconsistent := instance.Resolve(d.out.Document, d.state.Catalogs, d.state.Settings)
 	d.out.Model, d.out.Inconsistencies, d.out.Catalogs = m, inconsistent, d.state.Catalogs
 	d.out.Settings, d.out.ResourceVersion, d.out.SettingsVersion = d.state.Settings, d.state.ResourceVersion, d.state.SettingsVersion
 	d.out.Changed = d.metadataChanged || d.settingsChanged || len(d.catalogsChanged) > 0
@@ -383,7 +383,7 @@ func refuse(old *metadata.Document, before store.ProjectState, now []model.Incon
 	}
 	known := map[string]bool{}
 	if !c.Whole {
-		_, _, earlier := instance.Resolve(old, before.Catalogs, before.Settings.Compat)
+		_, _, earlier := instance.Resolve(old, before.Catalogs, before.Settings)
 		for _, i := range earlier {
 			known[identity(i)] = true
 		}

@@ -163,7 +163,7 @@ func (w *Work) Inconsistencies() []model.Inconsistency { return w.resolve().inco
 
 func (w *Work) resolve() *resolved {
 	if w.resolved == nil {
-		m, _, inconsistent := instance.Resolve(w.document, w.catalogs, w.settings.Compat)
+		m, _, inconsistent := instance.Resolve(w.document, w.catalogs, w.settings)
 		w.resolved = &resolved{model: m, inconsistent: inconsistent}
 	}
 	return w.resolved
@@ -219,7 +219,7 @@ func (w *Work) added(before stage, whole bool) []model.Inconsistency {
 		return now
 	}
 	if before.resolved == nil {
-		m, _, inconsistent := instance.Resolve(before.document, before.catalogs, w.settings.Compat)
+		m, _, inconsistent := instance.Resolve(before.document, before.catalogs, w.settings)
 		before.resolved = &resolved{model: m, inconsistent: inconsistent}
 	}
 	known := map[string]bool{}

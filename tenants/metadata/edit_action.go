@@ -119,11 +119,3 @@ func DropActionPermission(doc *Document, args ActionPermissionArgs) (*Document, 
 		return nil
 	})
 }
-
-// SetCustomTypes replaces all custom types.
-func SetCustomTypes(doc *Document, types CustomTypes) (*Document, error) {
-	return edit(doc, func(d *Document) error {
-		d.CustomTypes = &types
-		return nil
-	})
-}

@@ -41,6 +41,18 @@ func (a *actionResolver) calls(found *Action) {
 	if def.MaxAgeSeconds < 0 {
 		a.wrong(".definition.max_age_seconds", "the maximum age is negative")
 	}
+	if def.Timeout < 0 {
+		a.wrong(".definition.timeout", "the timeout is negative")
+	}
+	for i, h := range def.Headers {
+		at := fmt.Sprintf(".definition.headers[%d]", i)
+		if !webhook.ValidHeaderName(h.Name) {
+			a.wrong(at+".name", "%q is not the name of a header", h.Name)
+		}
+		if !webhook.ValidHeaderValue(h.Value) {
+			a.wrong(at+".value", "the header %q has a value that HTTP does not allow (a line break or control character)", h.Name)
+		}
+	}
 	if def.MaxConcurrency < 0 || def.MaxConcurrency > MaxConcurrency {
 		a.wrong(".definition.max_concurrency", "expected 0 to %d calls at a time, got %d", MaxConcurrency, def.MaxConcurrency)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // customTypes resolves the types that actions use. A wrong one is left out, and
-// so is what refers to it; the first reason is kept for each.
+// so is what refers to it.
 func (r *resolver) customTypes() {
 	doc := r.model.Metadata.CustomTypes
 	if doc == nil {
@@ -131,15 +131,17 @@ func (c *customTypes) dropBroken() {
 	for again := true; again; {
 		again = false
 		for _, name := range slices.Sorted(maps.Keys(c.pointers)) {
-			t := c.model.Types[name]
+			t, broken := c.model.Types[name], false
 			for i, f := range t.Fields {
 				if reason := c.wrongReference(t, f); reason != "" {
 					c.fail(fmt.Sprintf("%s.fields[%d].type", c.pointers[name], i), "%s", reason)
-					delete(c.model.Types, name)
-					delete(c.pointers, name)
-					again = true
-					break
+					broken = true
 				}
+			}
+			if broken {
+				delete(c.model.Types, name)
+				delete(c.pointers, name)
+				again = true
 			}
 		}
 	}

@@ -286,7 +286,7 @@ type Inconsistency struct {
 	Entity any    `json:"entity,omitempty"`
 	Reason string `json:"reason"`
 	// Kept is true for what this version keeps for others to see and does not
-	// serve: it forbids no change.
+	// serve, and for what can be put right without the metadata: it forbids no change.
 	Kept bool `json:"-"`
 	// Pointer is its place in the document, as $.sources[0].tables[1]…
 	Pointer string `json:"-"`

@@ -201,9 +201,10 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			want: []string{`custom_types|custom_types custom_types|$.custom_types.objects[0].name|the type name "orders" of the custom type orders is already used by table orders in source default`},
 		},
 		"a type that refers to a wrong one falls with it": {
-			rest: `"custom_types":{"objects":[{"name":"A","fields":[{"name":"b","type":"B"}]},{"name":"B","fields":[{"name":"c","type":"Nix"}]},{"name":"C","fields":[{"name":"x","type":"geography"}]}]}`,
+			rest: `"custom_types":{"objects":[{"name":"A","fields":[{"name":"b","type":"B"}]},{"name":"B","fields":[{"name":"c","type":"Nix"},{"name":"b","type":"B"},{"name":"d","type":"[Nope!]"}]},{"name":"C","fields":[{"name":"x","type":"geography"}]}]}`,
 			want: []string{
 				`custom_types|custom_types custom_types|$.custom_types.objects[1].fields[0].type|the type "Nix" for field "c" in  object type "B" does not exist`,
+				`custom_types|custom_types custom_types|$.custom_types.objects[1].fields[2].type|the type "Nope" for field "d" in  object type "B" does not exist`,
 				`custom_types|custom_types custom_types|$.custom_types.objects[0].fields[0].type|the type "B" for field "b" in  object type "A" does not exist`,
 			},
 		},
@@ -233,9 +234,12 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			},
 		},
 		"a mutation that is retried without a promise of its handler": {
-			rest: action(`"output_type":"Int","retry":{"max_attempts":11,"on":["5xx"],"backoff":31},"max_concurrency":-1,
-				"forward_response_headers":["x-fine","no header","content-length","Access-Control-Allow-Origin"]`),
+			rest: action(`"output_type":"Int","retry":{"max_attempts":11,"on":["5xx"],"backoff":31},"max_concurrency":-1,"timeout":-1,
+				"headers":[{"name":"X-Fine","value":"{{A}}"},{"name":"no header","value":"a\nb"}],"forward_response_headers":["x-fine","no header","content-length","Access-Control-Allow-Origin"]`),
 			want: []string{
+				`action|action go|$.actions[0].definition.timeout|the timeout is negative`,
+				`action|action go|$.actions[0].definition.headers[1].name|"no header" is not the name of a header`,
+				`action|action go|$.actions[0].definition.headers[1].value|the header "no header" has a value that HTTP does not allow`,
 				`action|action go|$.actions[0].definition.max_concurrency|expected 0 to 10000 calls at a time, got -1`,
 				`action|action go|$.actions[0].definition.forward_response_headers[1]|"no header" is not the name of a header`,
 				`action|action go|$.actions[0].definition.forward_response_headers[2]|"content-length" is a header that the server decides about`,

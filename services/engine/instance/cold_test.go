@@ -51,7 +51,7 @@ func newWideModel(tb testing.TB, n int) (*model.Model, *access.Access) {
 	must(tb, err)
 	var c catalog.Catalog
 	must(tb, json.Unmarshal([]byte(`{"version":160000,"types":{"pg_catalog.int8":{"schema":"pg_catalog","name":"int8","kind":"base","category":"N"},"pg_catalog.text":{"schema":"pg_catalog","name":"text","kind":"base","category":"S"}},"tables":[`+columns.String()+`]}`), &c))
-	m, a, bad := instance.Resolve(doc, map[string]*catalog.Catalog{"default": &c}, settings.Compat{})
+	m, a, bad := instance.Resolve(doc, map[string]*catalog.Catalog{"default": &c}, settings.Settings{})
 	if len(bad) > 0 {
 		tb.Fatalf("%d objects are inconsistent, the first: %+v", len(bad), bad[0])
 	}

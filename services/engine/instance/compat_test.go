@@ -51,7 +51,7 @@ func TestNamingConventionsCanBeIgnored(t *testing.T) {
 		{false, "my_ShopVisitsBoolExp", "visitorCount"},
 		{true, "my_shop_visits_bool_exp", "visitor_count"},
 	} {
-		m, _, _ := instance.Resolve(document, catalogs, settings.Compat{IgnoreNamingConventions: c.ignored})
+		m, _, _ := instance.Resolve(document, catalogs, settings.Settings{Compat: settings.Compat{IgnoreNamingConventions: c.ignored}})
 		if len(m.Tables) != 1 || m.Tables[0].TypeName("_bool_exp") != c.typ || m.Tables[0].Columns[0].Name != c.field {
 			t.Errorf("ignored %v: expected %s with %s, got %+v", c.ignored, c.typ, c.field, m.Inconsistencies)
 		}

@@ -134,13 +134,14 @@ type schemaKey struct {
 const preparedBytes = 8 << 20
 
 // Resolve is the pure part of building: metadata and catalogs to model and
-// access, with all inconsistencies. services/revision judges a change by it.
-func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, compat settings.Compat) (*model.Model, *access.Access, []model.Inconsistency) {
-	m := model.Resolve(doc, catalogs, model.Options{IgnoreNamingConventions: compat.IgnoreNamingConventions})
+// access, with all inconsistencies. services/revision judges a change by it. Of the
+// settings it reads the dialect's switches and the names of variables.
+func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, set settings.Settings) (*model.Model, *access.Access, []model.Inconsistency) {
+	m := model.Resolve(doc, catalogs, model.Options{IgnoreNamingConventions: set.Compat.IgnoreNamingConventions})
 	withdrawn := transform.Withdraw(m)
 	a, refused := access.Build(m)
 	_, endpoints := rest.New(doc)
-	return m, a, slices.Concat(m.Inconsistencies, withdrawn, refused, endpoints)
+	return m, a, slices.Concat(m.Inconsistencies, withdrawn, refused, endpoints, unset(doc, set))
 }
 
 // CompilePolicies compiles the project's Rego modules, and those on trial, nil when
@@ -176,7 +177,7 @@ func Build(ctx context.Context, c Config, outside Outside) (*Instance, error) {
 	i := &Instance{Config: c, outside: outside, made: &made{
 		schemas: map[schemaKey]*schema.Schema{}, roles: map[narrowKey]*access.Role{}, trialRoles: map[narrowKey]*access.Role{}, told: map[policyRows]filter.Expr{},
 	}}
-	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs, c.Settings.Compat)
+	i.Model, i.Access, i.Inconsistencies = Resolve(c.Document, c.Catalogs, c.Settings)
 	i.Endpoints, _ = rest.New(c.Document)
 	var err error
 	if i.policy, i.shadow, err = CompilePolicies(ctx, c.Settings); err != nil {

@@ -2,6 +2,8 @@ package metadataapi_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/api/errcode"
+	"tenantry/services/revision"
+	"tenantry/tenants/settings"
 	"tenantry/tenants/store"
 	"tenantry/tenants/vault"
 )
@@ -58,4 +62,75 @@ func TestTheRunsOfADroppedActionGoUnlessTheyAreToStay(t *testing.T) {
 func createAction(name string) string {
 	return `{"type": "create_action", "args": {"name": "` + name + `", "definition": {"kind": "asynchronous", "handler": "http://127.0.0.1:9/", "output_type": "Counted",
 		"arguments": [{"name": "n", "type": "Int!"}]}}}`
+}
+
+func TestCustomTypesAreAddedChangedAndDroppedOneByOne(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.do("add_custom_type", `{"object": {"name": "Counted", "fields": [{"name": "n", "type": "Int!"}]}}`)
+	p.do("add_custom_type", `{"enum": {"name": "Color", "values": [{"value": "RED"}]}}`)
+	p.do("add_custom_type", `{"scalar": {"name": "Any"}}`)
+	p.do("add_custom_type", `{"input_object": {"name": "Filter", "fields": [{"name": "color", "type": "Color"}]}}`)
+	if _, e := p.send(createAction("count")); e != nil {
+		t.Fatal(e)
+	}
+	p.do("update_custom_type", `{"object": {"name": "Counted", "fields": [{"name": "n", "type": "Int!"}, {"name": "color", "type": "Color"}]}}`)
+	p.do("drop_custom_type", `{"name": "Any"}`)
+	p.holds(`{"fields":[{"name":"n","type":"Int!"},{"name":"color","type":"Color"}],"name":"Counted"}`, `"name":"Filter"`, "!Any")
+
+	p.fails("add_custom_type", `{"scalar": {"name": "Color"}}`, errcode.AlreadyExists, "$.args", `the custom type "Color" is already defined`)
+	p.fails("update_custom_type", `{"scalar": {"name": "Any"}}`, errcode.NotExists, "$.args", `the custom type "Any" does not exist`)
+	p.fails("drop_custom_type", `{"name": "Any"}`, errcode.NotExists, "$.args", `the custom type "Any" does not exist`)
+	for _, args := range []string{`{}`, `{"scalar": {"name": "A"}, "enum": {"name": "B", "values": [{"value": "C"}]}}`, `{"scalar": {"name": ""}}`} {
+		p.fails("add_custom_type", args, errcode.ParseFailed, "$.args", "expected exactly one of")
+	}
+	before, version := p.export()
+	for command, args := range map[string]string{
+		"drop_custom_type":   `{"name": "Counted"}`,
+		"add_custom_type":    `{"object": {"name": "Wrong", "fields": [{"name": "a", "type": "Nix"}, {"name": "b", "type": "Nope"}]}}`,
+		"update_custom_type": `{"enum": {"name": "Color", "values": []}}`,
+	} {
+		if answer, e := p.send(`{"type": "` + command + `", "args": ` + args + `}`); e == nil {
+			t.Errorf("%s %s: %v", command, args, answer)
+		} else if told := fmt.Sprint(e.Message, e.Internal); command == "add_custom_type" && (!strings.Contains(told, "Nix") || !strings.Contains(told, "Nope")) {
+			t.Errorf("%s tells %s", command, told)
+		}
+	}
+	if after, now := p.export(); after != before || now != version {
+		t.Errorf("a refused command changed the metadata: %s", after)
+	}
+}
+
+func TestVariablesThatAnActionLacksAreToldAndForbidNothing(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.do("create_action", `{"name": "go", "definition": {"handler": "{{BASE}}/{{PATH}}?{{BASE}}", "output_type": "Int",
+		"headers": [{"name": "A", "value": "fine"}, {"name": "B", "value": "x {{TOKEN}}"}, {"name": "C", "value_from_env": "KEY"}]}}`)
+	told := func() (reasons []string) {
+		for _, o := range at(p.do("get_inconsistent_metadata", "{}"), "inconsistent_objects").([]any) {
+			reasons = append(reasons, at(o, "name").(string)+": "+at(o, "reason").(string))
+		}
+		return reasons
+	}
+	want := []string{
+		`action go: Inconsistent object: in action "go"; the handler names variables that are not set: "BASE", "PATH"`,
+		`action go: Inconsistent object: in action "go"; the header "B" names variables that are not set: "TOKEN"`,
+		`action go: Inconsistent object: in action "go"; the header "C" names variables that are not set: "KEY"`,
+	}
+	if got := told(); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	p.do("create_action_permission", `{"action": "go", "role": "user"}`)
+	document, _ := p.export()
+	p.do("replace_metadata", document)
+	for n, name := range []string{"PATH", "TOKEN", "KEY", "BASE"} {
+		if _, err := p.api.Revisions.(*revision.Service).Apply(context.Background(), p.ID, revision.Change{Action: "test", Settings: func(set settings.Settings) (settings.Settings, error) {
+			return set.WithVariable(settings.Variable{Name: name, Value: vault.NewSecret("http://127.0.0.1:9")}), nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := told(); len(got) != []int{3, 2, 1, 0}[n] {
+			t.Errorf("with %s: %q", name, got)
+		}
+	}
 }

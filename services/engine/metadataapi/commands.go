@@ -102,6 +102,11 @@ func init() { // literals would refer to themselves through bulk
 		"create_action_permission": step(metadata.CreateActionPermission, nil),
 		"drop_action_permission":   step(metadata.DropActionPermission, nil),
 		"set_custom_types":         step(metadata.SetCustomTypes, func(metadata.CustomTypes) string { return "custom_types" }),
+		"add_custom_type":          step(metadata.AddCustomType, func(metadata.CustomTypeArgs) string { return "custom_types" }),
+		"update_custom_type":       step(metadata.UpdateCustomType, func(metadata.CustomTypeArgs) string { return "custom_types" }),
+		"drop_custom_type": step(func(doc *metadata.Document, a nameArgs) (*metadata.Document, error) {
+			return metadata.DropCustomType(doc, a.Name)
+		}, func(nameArgs) string { return "custom_types" }),
 
 		"create_event_trigger": {run: createEventTrigger}, "delete_event_trigger": step(metadata.DeleteEventTrigger, nil),
 		"create_cron_trigger": {run: createCronTrigger}, "get_cron_triggers": {run: getCronTriggers, reads: true},

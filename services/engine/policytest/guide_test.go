@@ -72,7 +72,7 @@ func (b *bench) accept(t *testing.T, text, data string) error {
 	if err != nil {
 		return err
 	}
-	m, roles, _ := instance.Resolve(document(t, "{}"), map[string]*catalog.Catalog{"default": b.catalog}, settings.Compat{})
+	m, roles, _ := instance.Resolve(document(t, "{}"), map[string]*catalog.Catalog{"default": b.catalog}, settings.Settings{})
 	_, err = policy.Check(t.Context(), m, roles, "p1")
 	return err
 }
