@@ -2,7 +2,10 @@ package control_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+
+	"tenantry/services/revision"
 )
 
 func TestEachRuleOfRiskyPermissionsFindsWhatIsRiskyAndNothingElse(t *testing.T) {
@@ -75,5 +78,38 @@ func TestEachRuleOfRiskyPermissionsFindsWhatIsRiskyAndNothingElse(t *testing.T) 
 		if action("PUT", "/actions/poke", kind, role); found("public-mutation", "poke") {
 			t.Errorf("a %s of the role %s is found", kind, role)
 		}
+	}
+}
+
+func TestSavedOperationsThatBreakAreFindingsAndInTheAudit(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	saved := strings.TrimSuffix(guarded, "}") + `,"query_collections":[{"name":"c","definition":{"queries":[{"name":"names","query":"{ product { name } }"},{"name":"stars","query":"{ review { stars } }"}]}}],
+		"allowlist":[{"collection":"c","scope":{"global":false,"roles":["chief"]}}],
+		"rest_endpoints":[{"name":"stars","url":"stars","methods":["GET"],"definition":{"query":{"collection_name":"c","query_name":"stars"}}}]}`
+	s.want(200, owner, "PUT", project+"/metadata", saved)
+	findings := func() string { return s.want(200, owner, "GET", project+"/access/findings", "").text }
+	if text := findings(); strings.Contains(text, "broken-") {
+		t.Fatal(text)
+	}
+	a := s.want(200, owner, "PUT", project+"/metadata", strings.Replace(saved, `["id","stars"]`, `["id"]`, 1))
+	for _, want := range []string{`"broken_operations":[{"collection":"c","query":"stars","role":"chief","reason":"field 'stars'`, `"broken_endpoints":[{"name":"stars","role":"chief"`} {
+		if !strings.Contains(a.text, want) {
+			t.Errorf("the change tells %s, not %s", a.text, want)
+		}
+	}
+	if text := findings(); !strings.Contains(text, `"rule":"broken-operation"`) || !strings.Contains(text, `"$.query_collections[0].definition.queries[1]"`) || strings.Contains(text, "broken-endpoint") {
+		t.Errorf("of a role: %s", text)
+	}
+	s.want(200, owner, "PUT", project+"/metadata", saved)
+	tenantSQL(t, s, project, `ALTER TABLE review DROP COLUMN stars`)
+	if _, err := s.revisions.Apply(t.Context(), project[strings.LastIndex(project, "/")+1:], revision.Change{Action: "metadata.follow", Introspect: true, AllowInconsistent: true}); err != nil {
+		t.Fatal(err)
+	}
+	if text := findings(); !strings.Contains(text, `"rule":"broken-endpoint"`) || !strings.Contains(text, "valid for nobody") {
+		t.Errorf("of everybody: %s", text)
+	}
+	if text := s.want(200, owner, "GET", project+"/audit?kind=change", "").text; !strings.Contains(text, `"broken_endpoints":["stars admin"`) || !strings.Contains(text, `"broken_operations":["c/stars chief"]`) {
+		t.Errorf("the audit: %s", text)
 	}
 }

@@ -45,6 +45,8 @@ type server struct {
 	store    *store.Store
 	recorder *audit.Recorder
 	logs     *safeBuffer
+	// revisions makes changes that nobody asks for over HTTP.
+	revisions *revision.Service
 }
 
 type safeBuffer struct {
@@ -92,8 +94,9 @@ func start(t *testing.T, configure ...func(*control.Deps)) *server {
 	registry := live.New(live.Deps{
 		Store: s.store, Pools: pools, Client: guard.HTTP(time.Second), Metrics: counts, Recorder: s.recorder, Logger: logger,
 	})
+	s.revisions = &revision.Service{Store: s.store, Live: registry, Pools: pools, Logger: logger}
 	deps := control.Deps{
-		Store: s.store, Revisions: &revision.Service{Store: s.store, Live: registry, Pools: pools, Logger: logger},
+		Store: s.store, Revisions: s.revisions,
 		Control: must(authz.NewControl(ctx))(t), Recorder: s.recorder, CheckEgress: guard.Check, OperatorKeyHash: vault.Hash(operatorKey),
 		Signup: control.SignupOpen, SignupsPerHour: 1000, Metrics: counts.WriteProject, Logger: logger, Reload: registry.Reload,
 		Observe: counts.ControlRequest,

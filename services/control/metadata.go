@@ -52,6 +52,9 @@ type metadataOutput struct {
 		Objects         []model.Inconsistency `json:"inconsistent_objects" nullable:"false"`
 		Tests           []instance.TestResult `json:"permission_tests,omitempty" doc:"Of a dry run: the results of the permission tests."`
 		Impact          *impact.Impact        `json:"impact,omitempty" doc:"Of a dry run: what the change means for clients."`
+		// What is broken all the same.
+		Operations []impact.BrokenOperation `json:"broken_operations,omitempty" doc:"Operations that stay in the allow-list, and that the change broke for a role."`
+		Endpoints  []impact.BrokenEndpoint  `json:"broken_endpoints,omitempty" doc:"REST endpoints that the change broke for a role."`
 	}
 }
 
@@ -88,6 +91,7 @@ func (s *service) replace(ctx context.Context, c *call, ifMatch string, doc *met
 	out.Body.ResourceVersion, out.Body.IsConsistent = o.ResourceVersion, len(o.Inconsistencies) == 0
 	out.Body.Objects = append([]model.Inconsistency{}, o.Inconsistencies...)
 	out.Body.Impact = o.Impact
+	out.Body.Operations, out.Body.Endpoints = o.Broken.Operations, o.Broken.Endpoints
 	if change.DryRun {
 		out.Body.Tests = o.Tests
 	}

@@ -2,9 +2,11 @@ package revision
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"tenantry/api/errcode"
+	"tenantry/api/session"
 	"tenantry/services/engine/impact"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/settings"
@@ -34,22 +36,53 @@ func (e *BrokenOperations) Unwrap() error {
 	return errcode.New(errcode.DependencyError, "%s", e.Error()).WithInternal(e.Operations)
 }
 
-// keepsAllowed refuses what breaks operations of the allow-list, for roles that it
-// concerns. A project has to be able to follow its databases, so that a change of
-// the catalogs alone is never refused.
-func (d *draft) keepsAllowed(force bool) error {
-	if force || !d.metadataChanged || len(d.out.Document.Allowlist) == 0 || !watched(d.out.Settings) {
+// breaks finds out which saved operations the change breaks. What breaks operations of
+// the allow-list for roles that it concerns is refused; the rest is told. A project has
+// to be able to follow its databases, so that a change of the catalogs alone is never
+// refused.
+func (d *draft) breaks(force bool) error {
+	if !d.metadataChanged && len(d.catalogsChanged)+len(d.catalogsGone) == 0 {
 		return nil
 	}
 	old, err := metadata.Decode(d.before.Document)
 	if err != nil {
 		return fmt.Errorf("stored metadata: %w", err)
 	}
+	if len(old.Allowlist)+len(old.RESTEndpoints) == 0 {
+		return nil
+	}
 	was, is := side(old, d.before.Catalogs, d.before.Settings), side(d.out.Document, d.out.Catalogs, d.out.Settings)
-	if broken := impact.Broken(was, is, func(role string) bool { return modeOf(d.out.Settings, role) != settings.AllowlistModes[0] }); len(broken) > 0 {
-		return &BrokenOperations{broken}
+	d.out.Broken = impact.Breaks(was, is)
+	if force || !d.metadataChanged || !watched(d.out.Settings) {
+		return nil
+	}
+	refused := slices.DeleteFunc(slices.Clone(d.out.Broken.Operations), func(o impact.BrokenOperation) bool {
+		return o.Role == session.Admin || modeOf(d.out.Settings, o.Role) == settings.AllowlistModes[0]
+	})
+	if len(refused) > 0 {
+		return &BrokenOperations{refused}
 	}
 	return nil
+}
+
+// maxTold bounds what is told of broken operations, and of endpoints, at once.
+const maxTold = 20
+
+// told is what the audit says of broken operations.
+func told(detail map[string]any, b impact.Broken) {
+	var operations, endpoints []string
+	for _, o := range b.Operations[:min(maxTold, len(b.Operations))] {
+		operations = append(operations, o.Collection+"/"+o.Query+" "+o.Role)
+	}
+	for _, e := range b.Endpoints[:min(maxTold, len(b.Endpoints))] {
+		endpoints = append(endpoints, e.Name+" "+e.Role)
+	}
+	if operations != nil {
+		detail["broken_operations"] = operations
+	}
+	if endpoints != nil {
+		detail["broken_endpoints"] = endpoints
+	}
 }
 
 // watched reports whether the allow-list concerns some role.

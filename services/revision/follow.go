@@ -83,5 +83,6 @@ func (f *Follower) look(ctx context.Context, id string) {
 		log.Warn("project does not follow its database", "error", err)
 		return
 	}
-	log.Info("project looked at its databases again", "changed", out.Changed, "inconsistent_objects", len(out.Inconsistencies))
+	log.Info("project looked at its databases again", "changed", out.Changed, "inconsistent_objects", len(out.Inconsistencies),
+		"broken_operations", len(out.Broken.Operations), "broken_endpoints", len(out.Broken.Endpoints))
 }

@@ -105,6 +105,8 @@ type Outcome struct {
 	// Impact is what the change would mean for clients: of the dry run of a
 	// document that replaces another.
 	Impact *impact.Impact
+	// Broken are saved operations that the change breaks; of a change that was made.
+	Broken impact.Broken
 	// Tests are the results of the permission tests, where they ran.
 	Tests []instance.TestResult
 }
@@ -205,7 +207,7 @@ func (s *Service) finish(ctx context.Context, d *draft, c Change) (Outcome, erro
 		}
 		return d.out, s.commit(ctx, d, c)
 	}
-	if err := d.keepsAllowed(c.Force || c.AllowInconsistent); err != nil {
+	if err := d.breaks(c.Force || c.AllowInconsistent); err != nil {
 		return d.out, err
 	}
 	generation, err := s.Live.Build(ctx, d.state)
@@ -452,6 +454,7 @@ func (d *draft) detail(c Change) map[string]any {
 	if d.settingsChanged {
 		detail["settings_version"] = d.state.SettingsVersion
 	}
+	told(detail, d.out.Broken)
 	return detail
 }
 

@@ -42,6 +42,7 @@ func (p Project) Findings() []Finding {
 	for i, r := range p.Document.InheritedRoles {
 		l.inherited(r.Role, fmt.Sprintf("$.inherited_roles[%d]", i))
 	}
+	l.saved()
 	return l.found
 }
 

@@ -1,6 +1,7 @@
 package impact
 
 import (
+	"maps"
 	"slices"
 
 	"tenantry/services/engine/operation"
@@ -70,23 +71,36 @@ func (c *comparison) operations(out *Impact) {
 	}
 }
 
-// Broken tells which operations that stay in the allow-list a role could run before
-// and can't after, for the roles that concern the caller. Admin is none of them.
-func Broken(before, after Side, concerns func(role string) bool) []BrokenOperation {
+// Broken are saved operations that stay, and that roles can no longer run which could
+// before. Admin is one of the roles.
+type Broken struct {
+	Operations []BrokenOperation
+	Endpoints  []BrokenEndpoint
+}
+
+// None reports whether nothing is broken.
+func (b Broken) None() bool { return len(b.Operations)+len(b.Endpoints) == 0 }
+
+// Breaks tells what of the allow-list and of the REST endpoints a step breaks.
+func Breaks(before, after Side) Broken {
+	if len(before.Document.Allowlist)+len(before.Document.RESTEndpoints) == 0 {
+		return Broken{}
+	}
 	c := comparison{before: before, after: after, roles: roles(before, after)}
-	var out Impact
-	loses := map[string]bool{}
-	for _, role := range c.roles {
-		if role != admin && concerns(role) {
-			loses[role] = len(c.schemaOf(role).Removed) > 0
-		}
+	if maps.Equal(texts(before.Document), texts(after.Document)) { // who loses nothing loses no operation
+		c.roles = slices.DeleteFunc(c.roles, func(role string) bool { return len(c.schemaOf(role).Removed) == 0 })
 	}
-	c.roles = slices.DeleteFunc(c.roles, func(role string) bool { return !loses[role] })
 	if len(c.roles) == 0 {
-		return nil // who loses nothing loses no operation
+		return Broken{}
 	}
+	var out Impact
 	c.operations(&out)
-	return slices.DeleteFunc(out.Operations, func(o BrokenOperation) bool { return !loses[o.Role] })
+	c.endpoints(&out)
+	// Without a role, it was taken out.
+	return Broken{
+		slices.DeleteFunc(out.Operations, func(o BrokenOperation) bool { return o.Role == "" || !slices.Contains(c.roles, o.Role) }),
+		slices.DeleteFunc(out.Endpoints, func(e BrokenEndpoint) bool { return e.Role == "" }),
+	}
 }
 
 // endpoints looks at the REST endpoints that there are before.

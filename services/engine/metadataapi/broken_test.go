@@ -79,3 +79,36 @@ func TestAChangeThatBreaksAListedOperationIsRefusedUnlessForced(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestAChangeThatBreaksARESTEndpointTellsSo(t *testing.T) {
+	t.Parallel()
+	p := library(t)
+	p.do("bulk", `[
+		{"type": "create_select_permission", "args": {"table": "author", "role": "user", "permission": {"columns": ["id", "name"], "filter": {}}}},
+		{"type": "create_query_collection", "args": {"name": "c", "definition": {"queries": [{"name": "names", "query": "{ author { name } }"}, {"name": "ids", "query": "{ author { id } }"}]}}},
+		{"type": "create_rest_endpoint", "args": {"name": "names", "url": "names", "methods": ["GET"], "definition": {"query": {"collection_name": "c", "query_name": "names"}}}},
+		{"type": "create_rest_endpoint", "args": {"name": "ids", "url": "ids", "methods": ["GET"], "definition": {"query": {"collection_name": "c", "query_name": "ids"}}}}]`)
+	document, _ := p.export()
+	drop := `{"type": "drop_select_permission", "args": {"table": "author", "role": "user"}}`
+	create := `{"type": "create_select_permission", "args": {"table": "author", "role": "user", "permission": {"columns": ["id"], "filter": {}}}}`
+	const noAdmin = `"name":"ids","message":"the REST endpoint no longer works for the role \"admin\"`
+	for _, step := range []struct{ name, outside, body, want, less string }{
+		{"a permission", "", `{"type": "bulk", "args": [` + drop + `, ` + create + `]}`,
+			`"warnings":[{"code":"broken-endpoint","name":"names","message":"the REST endpoint no longer works for the role \"user\": field 'name' not found in type: 'author'"}]`, `"name":"ids"`},
+		{"a permission that takes both", "", drop, `"name":"ids","message":"the REST endpoint no longer works for the role \"user\"`, `"admin\"`},
+		{"a document", "", `{"type": "replace_metadata", "version": 2, "args": {"metadata": ` + strings.Replace(document, `"columns":["id","name"]`, `"columns":["name"]`, 1) + `}}`, `"name":"ids"`, `"name":"names"`},
+		{"an endpoint that is dropped", "", `{"type": "drop_rest_endpoint", "args": {"name": "ids"}}`, `success`, `warnings`},
+		{"SQL", "", `{"type": "run_sql", "args": {"sql": "ALTER TABLE author DROP COLUMN name", "cascade": true}}`, `{"code":"broken-endpoint","name":"names","message":"the REST endpoint no longer works for the role \"admin\"`, noAdmin},
+		{"SQL that breaks nothing", "", `{"type": "run_sql", "args": {"sql": "ALTER TABLE author ADD COLUMN other text"}}`, `CommandOk`, `warnings`},
+		{"DDL of others", `ALTER TABLE author RENAME COLUMN name TO nom`, `{"type": "reload_metadata", "args": {}}`, `{"code":"broken-endpoint","name":"names","message":"the REST endpoint no longer works for the role \"admin\"`, noAdmin},
+	} {
+		p.outside("ALTER TABLE author DROP COLUMN IF EXISTS nom; ALTER TABLE author ADD COLUMN IF NOT EXISTS name text")
+		p.do("replace_metadata", document)
+		if step.outside != "" {
+			p.outside(step.outside)
+		}
+		if answer, e := p.raw(step.body); e != nil || !strings.Contains(answer, step.want) || strings.Contains(answer, step.less) {
+			t.Errorf("%s: %s %v", step.name, answer, e)
+		}
+	}
+}

@@ -212,12 +212,15 @@ func (c call) start(ctx context.Context) (answer any, err error) {
 		return found.run(ctx, c)
 	}
 	change := revision.Change{Author: c.Author, Action: "metadata." + c.name(), Target: c.Project.Slug, ExpectVersion: c.ResourceVersion, Force: c.Force}
-	_, err = c.api.Revisions.Revise(ctx, c.Project.ID, change, func(ctx context.Context, w *revision.Work) error {
+	out, err := c.api.Revisions.Revise(ctx, c.Project.ID, change, func(ctx context.Context, w *revision.Work) error {
 		c.work = w
 		answer, err = found.run(ctx, c)
 		return err
 	})
-	return answer, err
+	if err != nil || out.Broken.None() {
+		return answer, err
+	}
+	return warned(answer, brokenBy(out.Broken)), nil
 }
 
 // edit makes one step of the work; object names what it is about.

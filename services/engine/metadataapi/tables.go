@@ -95,13 +95,6 @@ type tablesArgs[T any] struct {
 	AllowWarnings *bool `json:"allow_warnings,omitempty"`
 }
 
-// warning is one thing that a command of many left out.
-type warning struct {
-	Code    string `json:"code"`
-	Name    string `json:"name"`
-	Message string `json:"message"`
-}
-
 // trackTables tracks what can be tracked and tells of the rest, or all or none.
 func trackTables(ctx context.Context, c call) (any, error) {
 	args, err := decodeArgs[tablesArgs[metadata.TrackTableArgs]](c)
