@@ -144,7 +144,15 @@ func (s *service) cancelRun(ctx context.Context, c *call, in *RunPath) (*runOutp
 
 func (s *service) retryRun(ctx context.Context, c *call, in *RunPath) (*runOutput, error) {
 	return s.changeRun(ctx, c, in, "action.run.retry", "only a failed or cancelled run is delivered anew", func() (bool, error) {
-		return s.Store.RequeueRun(ctx, c.project.ID, in.Run, model.DefaultMaxAge)
+		current, err := s.Revisions.Current(ctx, c.project.ID)
+		if err != nil {
+			return false, err
+		}
+		maxAge := model.DefaultMaxAge
+		if a, ok := current.Document.Action(in.Name); ok && a.Definition.MaxAgeSeconds > 0 {
+			maxAge = time.Duration(a.Definition.MaxAgeSeconds) * time.Second
+		}
+		return s.Store.RequeueRun(ctx, c.project.ID, in.Run, maxAge)
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 	"tenantry/tenants/vault"
 )
 
-const countAction = `{"name": "%s", "handler": "http://127.0.0.1:9/", "kind": "asynchronous", "permissions": ["user"],
+const countAction = `{"name": "%s", "handler": "http://127.0.0.1:9/", "kind": "asynchronous", "max_age_seconds": 7200, "permissions": ["user"],
 	"definition": "type Mutation { %s(n: Int!): Counted } type Counted { n: Int! }"}`
 
 // runsOf makes a project with the action count, and runs of it that a worker has left:
@@ -160,4 +160,31 @@ func TestRunsOutliveTheirActionUnlessItsDataIsCleared(t *testing.T) {
 	s.want(http.StatusCreated, owner, http.MethodPost, actions, fmt.Sprintf(countAction, "count", "count"))
 	s.want(http.StatusNoContent, owner, http.MethodDelete, actions+"/count?clear_data=true", "")
 	s.want(http.StatusNotFound, owner, http.MethodGet, actions+"/count/runs", "")
+}
+
+func TestOpenRunsAreCancelledAndEndedOnesDeliveredAnew(t *testing.T) {
+	t.Parallel()
+	s, actions, owner, ids := runsOf(t)
+	for _, step := range []struct {
+		run, verb string
+		want      int
+		status    string
+	}{
+		{"queued", "cancel", 200, "cancelled"}, {"running", "cancel", 200, "cancelled"}, {"queued", "cancel", 409, "cancelled"}, {"completed", "cancel", 409, "completed"},
+		{"failed", "retry", 200, "queued"}, {"queued", "retry", 200, "queued"}, {"failed", "retry", 409, "queued"}, {"completed", "retry", 409, "completed"},
+	} {
+		path := actions + "/count/runs/" + ids[step.run] + ":" + step.verb
+		s.want(step.want, owner, http.MethodPost, path, "")
+		run := must(s.store.Run(context.Background(), s.want(200, owner, http.MethodGet, "/api/v1/projects/shop", "").str(t, "id"), ids[step.run]))(t)
+		if string(run.State) != step.status {
+			t.Errorf("%s: %s is %s", step.verb, step.run, run.State)
+		}
+		switch {
+		case step.status == "cancelled" && string(run.Errors) != `{"code":"action-cancelled","error":"the run was cancelled","path":"$"}`:
+			t.Errorf("the creator sees %s", run.Errors)
+		case step.status == "queued" && step.want == 200 && (run.Errors != nil || time.Until(run.Deadline).Round(time.Minute) != 2*time.Hour):
+			t.Errorf("delivered anew until %s, errors %s", run.Deadline, run.Errors)
+		}
+		s.want(404, owner, http.MethodPost, actions+"/other/runs/"+ids[step.run]+":"+step.verb, "")
+	}
 }

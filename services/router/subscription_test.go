@@ -22,10 +22,12 @@ import (
 )
 
 // deferred is a server with an asynchronous action, find(n: Int!): its handler
-// answers {n} when it is let, and the output joins the note of that number.
+// answers {n, inner: {n}} when it is let, and both join the note of that number. It
+// reports later on what is 9.
 type deferred struct {
 	*server
 	answer chan struct{} // closed: the handler answers
+	tokens chan string   // of what it reports later
 }
 
 // defers starts one, with a worker, whose tokens are signed with jwtKey.
@@ -34,23 +36,30 @@ func defers(t testing.TB, bounds socket.Limits, subscriptions livequery.Limits, 
 	jwt := func(set *settings.Settings) {
 		set.Auth.JWT = []settings.JWT{{Type: "HS256", Key: vault.NewSecret(jwtKey)}}
 	}
-	d := &deferred{startLive(t, bounds, subscriptions, append([]func(*settings.Settings){jwt}, edits...)...), make(chan struct{})}
+	d := &deferred{startLive(t, bounds, subscriptions, append([]func(*settings.Settings){jwt}, edits...)...), make(chan struct{}), make(chan string, 1)}
 	handler := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var sent struct{ Input struct{ N int } }
 		_ = json.NewDecoder(r.Body).Decode(&sent)
+		if sent.Input.N == 9 {
+			d.tokens <- r.Header.Get("X-Completion-Token")
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = io.WriteString(w, `{"status": "pending"}`)
+			return
+		}
 		select {
 		case <-d.answer:
 		case <-r.Context().Done():
 		}
-		_, _ = fmt.Fprintf(w, `{"n": %d}`, sent.Input.N)
+		_, _ = fmt.Fprintf(w, `{"n": %d, "inner": {"n": %[1]d}}`, sent.Input.N)
 	}))
 	w := worker.New(worker.Deps{Store: d.store, Live: d.registry, Metrics: d.counts, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	working, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); w.Run(working) }()
 	t.Cleanup(func() { stop(); <-ended; handler.CloseClientConnections(); handler.Close() })
-	d.command("set_custom_types", `{"objects": [{"name": "Found", "fields": [{"name": "n", "type": "Int!"}],
-		"relationships": [{"name": "note", "type": "object", "remote_table": "notes", "field_mapping": {"n": "id"}}]}]}`)
+	const note = `"relationships": [{"name": "note", "type": "object", "remote_table": "notes", "field_mapping": {"n": "id"}}]`
+	d.command("set_custom_types", `{"objects": [{"name": "Found", "fields": [{"name": "n", "type": "Int!"}, {"name": "inner", "type": "Inner"}], `+note+`},
+		{"name": "Inner", "fields": [{"name": "n", "type": "Int!"}], `+note+`}]}`)
 	d.command("create_action", fmt.Sprintf(`{"name": "find", "definition": {"kind": "asynchronous", "arguments": [{"name": "n", "type": "Int!"}], "output_type": "Found", "handler": %q}}`, handler.URL))
 	d.command("create_action_permission", `{"action": "find", "role": "user"}`)
 	return d
@@ -369,4 +378,36 @@ func TestSubscriptionsAreBoundedAndNobodyWaitsForTheirEnd(t *testing.T) {
 	if err := <-drained; err != nil || time.Since(began) > 3*time.Second {
 		t.Errorf("draining took %s: %v", time.Since(began), err)
 	}
+}
+
+func TestARunThatItsHandlerReportsIsTold(t *testing.T) {
+	t.Parallel()
+	d := defers(t, socket.Limits{}, livequery.Limits{Interval: time.Hour})
+	run := d.call("ann", 9)
+	p := d.user(newer, "ann")
+	p.send(operation(newer, "1", fmt.Sprintf("subscription { find(id: %q) { output { inner { n note { text } } } } }", run)))
+	p.want(result(newer, "1", `{"find":{"output":null}}`))
+	token := <-d.tokens
+	eventually(t, "the run is watched", func() bool {
+		return d.inControl("SELECT count(*)::text FROM tenantry.action_runs WHERE watched AND state = 'pending'") == "1"
+	})
+	report := func(token, body string) int {
+		r := must(http.NewRequest(http.MethodPost, "http://"+d.address+"/p/shop/v1/actions/"+run+"/complete", strings.NewReader(body)))(t)
+		r.Header.Set("Authorization", "Bearer "+token)
+		answer := must(http.DefaultClient.Do(r))(t)
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	const output = `{"output": {"n": 9, "inner": {"n": 1}}}`
+	for _, step := range []struct {
+		token, body string
+		want        int
+	}{
+		{"", output, 401}, {token + "x", output, 401}, {token, `{"output": {"n": "nine"}}`, 400}, {token, output, 204}, {token, output, 409},
+	} {
+		if got := report(step.token, step.body); got != step.want {
+			t.Errorf("%s: %d, want %d", step.body, got, step.want)
+		}
+	}
+	p.want(result(newer, "1", `{"find":{"output":{"inner":{"n":1,"note":{"text":"one"}}}}}`))
 }

@@ -80,6 +80,49 @@ func TestEveryRunIsFinishedAlthoughWorkersAreKilled(t *testing.T) {
 	}
 }
 
+func TestFourWorkersDeliverEveryRunOnceAndNewOnesAtOnce(t *testing.T) {
+	t.Parallel()
+	const runs = 1000
+	var calls sync.Map // the time of each call, by run
+	p := setup(t, func(d delivery) (int, string) {
+		calls.Store(d.id, time.Now())
+		time.Sleep(2 * time.Millisecond)
+		return 200, done
+	}, map[string]string{"count": ""})
+	for n := range runs {
+		p.queue(p.shop, user("user", "1"), "count", n)
+	}
+	for range 4 {
+		p.work(8)
+	}
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		c := must(p.store.CountRuns(context.Background()))(t)
+		if c.Queued+c.Running == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("runs are left: %+v", c)
+		}
+	}
+	if delivered, extra := p.handler.deliveries(); delivered != runs || extra != 0 {
+		t.Errorf("%d runs were delivered, %d more than once", delivered, extra)
+	}
+	var waits []time.Duration
+	for n := range 41 {
+		started := time.Now()
+		id := p.queue(p.shop, user("user", "1"), "count", n)
+		p.until(p.shop, id, store.RunCompleted, 10*time.Second)
+		called, _ := calls.Load(id)
+		waits = append(waits, called.(time.Time).Sub(started))
+	}
+	slices.Sort(waits)
+	// Without notices it would be half a second.
+	if p50 := waits[len(waits)/2]; p50 > 100*time.Millisecond {
+		t.Errorf("half of the runs wait longer than %s", p50)
+	}
+	t.Logf("a single run is delivered after: p50 %s, p90 %s", waits[len(waits)/2], waits[len(waits)*9/10])
+}
+
 func TestManyRunsOfOneProjectDoNotDelayAnother(t *testing.T) {
 	t.Parallel()
 	p := setup(t, func(d delivery) (int, string) {
