@@ -71,6 +71,7 @@ var importers = map[string]struct {
 	"services/engine/impact":      {[]string{"services/revision", "services/engine/metadataapi", "services/control"}, "a dry run tells what a change means; the edges show it"},
 	"services/engine/accessview":  {[]string{"services/revision", "services/control"}, "who may reach what is told of the project as it serves; the edge shows it"},
 	"services/engine/action":      {[]string{"services/engine/executor", "services/engine/instance", "services/worker"}, "a webhook is called by a step of a plan; the instance configures the caller, the worker judges what came of a run"},
+	"services/engine/deadline":    {[]string{"services/engine/instance", "services/engine/action"}, "requests have a time limit and calls of handlers a timeout"},
 	"services/engine/template":    {[]string{"services/engine/transform"}, "templates are written in transforms alone; where they may stand and what they read is said there"},
 	"services/engine/transform":   {[]string{"services/engine/action", "services/engine/instance", "services/engine/metadataapi"}, "a call is transformed before it is signed; the instance leaves out actions whose transforms do not compile, and a command tries transforms out"},
 	"services/engine/executor":    {[]string{"services/engine/instance"}, "the request path is on one screen"},

@@ -2,9 +2,13 @@ package egress
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
+
+	"tenantry/api/errcode"
 )
 
 // Meter is asked about the calls of one project and hears what they moved.
@@ -32,40 +36,55 @@ type metered struct {
 	meter Meter
 }
 
-// RoundTrip counts the request's body as far as it is read, and the response's.
+// RoundTrip counts the request's body, and the response's as far as it is read.
 func (t *metered) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx := r.Context()
-	if err := t.meter.Allow(ctx); err != nil {
+	if err := t.meter.Allow(r.Context()); err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
 		return nil, err
 	}
-	call := &moved{meter: t.meter, ctx: context.WithoutCancel(ctx)}
-	if r.Body != nil && r.Body != http.NoBody {
-		r = r.WithContext(ctx) // a copy; headers are only read
+	call := &moved{meter: t.meter, ctx: r.Context()}
+	inMemory := r.GetBody != nil && r.ContentLength > 0
+	switch {
+	case r.Body == nil || r.Body == http.NoBody:
+	case inMemory:
+		// Counted whole: the transport would send the headers of a body that it does
+		// not know by its type in a packet of their own, lest the body be slow to come.
+		call.sent = r.ContentLength
+	default:
+		r = r.WithContext(r.Context()) // a copy; headers are only read
 		r.Body = &counted{ReadCloser: r.Body, into: &call.sent, call: call}
-		if get := r.GetBody; get != nil {
-			r.GetBody = func() (io.ReadCloser, error) {
-				body, err := get()
-				return &counted{ReadCloser: body, into: &call.sent, call: call}, err
-			}
-		}
 	}
 	response, err := t.next.RoundTrip(r)
 	if err != nil {
+		if inMemory && unreached(err) {
+			call.sent = 0
+		}
 		call.end()
 		return nil, err
 	}
-	response.Body = &counted{ReadCloser: response.Body, into: &call.received, call: call, last: true}
+	call.answer = counted{ReadCloser: response.Body, into: &call.received, call: call, last: true}
+	response.Body = &call.answer
 	return response, nil
+}
+
+// unreached reports whether there was no connection to send anything on.
+func unreached(err error) bool {
+	var (
+		refused *errcode.Error
+		name    *net.DNSError
+		dialled *net.OpError
+	)
+	return errors.As(err, &refused) || errors.As(err, &name) || errors.As(err, &dialled) && dialled.Op == "dial"
 }
 
 // moved is what one call has moved so far. The transport reads the request's body
 // beside whoever reads the answer.
 type moved struct {
-	meter Meter
-	ctx   context.Context
+	meter  Meter
+	ctx    context.Context
+	answer counted // the response's body
 
 	mu             sync.Mutex
 	sent, received int64
@@ -84,7 +103,7 @@ func (m *moved) end() {
 	m.ended = true
 	m.mu.Unlock()
 	if !again {
-		m.meter.Count(m.ctx, sent, received)
+		m.meter.Count(context.WithoutCancel(m.ctx), sent, received)
 	}
 }
 

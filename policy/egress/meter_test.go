@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -70,5 +71,49 @@ func TestACallIsCountedOnceByWhatItMoved(t *testing.T) {
 	before := reached.Load()
 	if _, err := client.Get(server.URL); !errors.Is(err, meter.refuse) || reached.Load() != before || meter.calls != 2 {
 		t.Errorf("a refused call: %v, %d reached the server", err, reached.Load()-before)
+	}
+}
+
+// passing hands a request on, and keeps what it saw of it.
+type passing struct {
+	body io.ReadCloser
+	err  error
+}
+
+func (p *passing) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.body = r.Body
+	if p.err != nil {
+		return nil, p.err
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+}
+
+// The transport knows by its type that a body is in memory and then sends it in one
+// packet with the headers; the counter must not hide that.
+func TestABodyInMemoryIsCountedWithoutBeingWrapped(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		err  error
+		sent int64
+	}{
+		{"answered", nil, 300},
+		{"broken off", io.ErrUnexpectedEOF, 300},
+		{"never connected", &net.OpError{Op: "dial", Err: errors.New("refused")}, 0},
+		{"never resolved", &net.DNSError{}, 0},
+	} {
+		meter, next := &recorder{}, &passing{err: c.err}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://192.0.2.1", strings.NewReader(strings.Repeat("y", 300)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := request.Body
+		answer, err := egress.Metered(&http.Client{Transport: next}, meter).Transport.RoundTrip(request)
+		if err == nil {
+			_ = answer.Body.Close()
+		}
+		if !errors.Is(err, c.err) || next.body != body || meter.calls != 1 || meter.sent != c.sent {
+			t.Errorf("%s: %v; wrapped %v, %d calls, %d bytes sent, want %d", c.name, err, next.body != body, meter.calls, meter.sent, c.sent)
+		}
 	}
 }

@@ -51,6 +51,9 @@ func (s Settings) Lookup(name string) (value string, ok bool) {
 // are not expanded themselves. missing names the variables that are not
 // defined, in order and once each; their templates stay as they are.
 func (s Settings) Expand(text string) (expanded string, missing []string) {
+	if !strings.Contains(text, "{{") {
+		return text, nil
+	}
 	expanded = template.ReplaceAllStringFunc(text, func(found string) string {
 		name := template.FindStringSubmatch(found)[1]
 		value, ok := s.Lookup(name)

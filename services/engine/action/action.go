@@ -22,6 +22,7 @@ import (
 	"tenantry/api/session"
 	"tenantry/api/webhook"
 	"tenantry/policy/delegation"
+	"tenantry/services/engine/deadline"
 	"tenantry/tenants/model"
 	"tenantry/tenants/vault"
 )
@@ -74,6 +75,7 @@ type Caller struct {
 	transport http.RoundTripper
 	signer    *webhook.Signer
 	agent     string
+	deadlines deadline.Shared
 	compiled  sync.Map // *model.Action → *transforms, as many as the project has actions
 }
 

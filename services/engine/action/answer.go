@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"tenantry/api/errcode"
+	"tenantry/api/plainjson"
 )
 
 // result turns the handler's answer into a checked output or a public error.
@@ -138,6 +139,9 @@ func (x *exchange) unexpected(message string) *errcode.Error {
 
 // decode reads exactly one JSON document; numbers keep their digits.
 func decode(text []byte) (any, error) {
+	if value, ok := plainjson.Value(text); ok {
+		return value, nil
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var value any

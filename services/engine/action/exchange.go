@@ -41,6 +41,9 @@ type exchange struct {
 	called   bool // the handler was reached out to
 
 	probe *Probe // nil for calls of clients
+
+	values [10]string // of headers; used of them
+	used   int
 }
 
 // run is the way of one call.
@@ -58,7 +61,7 @@ func (x *exchange) send(ctx context.Context) *errcode.Error {
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
-	within, cancel := context.WithTimeout(ctx, x.timeout)
+	within, cancel := x.caller.deadlines.Within(ctx, x.timeout, time.Now())
 	defer cancel()
 	request, err := x.request(within)
 	if err != nil {
@@ -176,26 +179,26 @@ func (x *exchange) sign(headers http.Header) {
 	signer, signs := x.caller.signer, len(x.caller.SigningKeys) > 0
 	if x.probe != nil {
 		at, signer, signs = x.probe.signs(at, signer, signs)
-		headers.Set(webhook.HeaderProbe, x.probe.Name)
+		x.set(headers, webhook.HeaderProbe, x.probe.Name)
 	}
 	if id == "" || !webhook.ValidHeaderValue(id) {
 		id = newID()
 	}
-	headers.Set(webhook.HeaderID, id)
-	headers.Set(webhook.HeaderTimestamp, unix(at))
+	x.set(headers, webhook.HeaderID, id)
+	x.set(headers, webhook.HeaderTimestamp, unix(at))
 	if key := x.call.IdempotencyKey; key != "" && webhook.ValidHeaderValue(key) {
-		headers.Set(webhook.HeaderIdempotencyKey, key)
+		x.set(headers, webhook.HeaderIdempotencyKey, key)
 	}
 	if !x.call.Completion.IsZero() {
-		headers.Set(webhook.HeaderCompletion, x.call.Completion.Reveal())
+		x.set(headers, webhook.HeaderCompletion, x.call.Completion.Reveal())
 	}
 	if name := x.call.Action.Name; name != "" && x.probe == nil { // a validation has none, and its webhook no part in what is decided
 		if token := x.caller.Delegation.Token(x.call.Session, name, x.caller.timeout(x.call.Action)); token != "" {
-			headers.Set(webhook.HeaderDelegation, token)
+			x.set(headers, webhook.HeaderDelegation, token)
 		}
 	}
 	if signs {
-		headers.Set(webhook.HeaderSignature, signer.Sign(id, at, x.body))
+		x.set(headers, webhook.HeaderSignature, signer.Sign(id, at, x.body))
 	}
 }
 

@@ -113,22 +113,35 @@ func (x *exchange) value(h metadata.Header) (value, mistake string) {
 // engine are the headers of every call, but for the signature, which needs the
 // body.
 func (x *exchange) engine() http.Header {
-	out := make(http.Header, 16) // room for all that follow
-	out["Content-Type"], out["User-Agent"] = []string{"application/json"}, []string{x.caller.agent}
+	out := make(http.Header, 12) // room for all that follow
+	x.set(out, "Content-Type", "application/json")
+	x.set(out, "User-Agent", x.caller.agent)
 	requestID := x.call.RequestID
 	if requestID == "" || !webhook.ValidHeaderValue(requestID) {
 		requestID = newID()
 	}
-	out.Set(webhook.HeaderRequestID, requestID)
+	x.set(out, webhook.HeaderRequestID, requestID)
 	trace := x.call.TraceParent
 	if trace == "" || !webhook.ValidHeaderValue(trace) {
 		trace = newTrace()
 	}
-	out.Set(webhook.HeaderTrace, trace)
+	x.set(out, webhook.HeaderTrace, trace)
 	if state := x.traceState(); state != "" {
-		out.Set(webhook.HeaderTraceState, state)
+		x.set(out, webhook.HeaderTraceState, state)
 	}
 	return out
+}
+
+// set sets a header, whose name is in canonical form, to one value. The lists of
+// values share memory: most calls have the same few headers.
+func (x *exchange) set(headers http.Header, name, value string) {
+	if x.used == len(x.values) {
+		headers[name] = []string{value}
+		return
+	}
+	x.values[x.used] = value
+	x.used++
+	headers[name] = x.values[x.used-1 : x.used : x.used]
 }
 
 // traceState passes the trace's state on, with how many handlers stand before the
@@ -138,7 +151,7 @@ func (x *exchange) traceState() string {
 	if x.call.TraceParent == "" || !webhook.ValidHeaderValue(x.call.TraceParent) {
 		return own
 	}
-	out := []string{own}
+	out := append(make([]string, 0, 4), own)
 	for _, h := range x.call.ClientHeaders {
 		if !strings.EqualFold(h.Name, webhook.HeaderTraceState) || !webhook.ValidHeaderValue(h.Value) {
 			continue

@@ -44,8 +44,14 @@ func appendValue(out []byte, value any) ([]byte, *errcode.Error) {
 // appendMembers writes an object with its members by name, as encoding/json orders
 // them.
 func appendMembers[V any](out []byte, members map[string]V, value func([]byte, V) ([]byte, *errcode.Error)) ([]byte, *errcode.Error) {
+	var room [16]string
+	names := room[:0]
+	for name := range members {
+		names = append(names, name)
+	}
+	slices.Sort(names)
 	out = append(out, '{')
-	for i, name := range slices.Sorted(maps.Keys(members)) {
+	for i, name := range names {
 		if i > 0 {
 			out = append(out, ',')
 		}

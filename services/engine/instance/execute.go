@@ -143,7 +143,7 @@ func (a admitted) request(s session.Session, r Request) executor.Request {
 // run runs a program within the time that the session has.
 func (i *Instance) run(ctx context.Context, s session.Session, program *executor.Program, r executor.Request, trail *Trail) (executor.Result, error) {
 	limit := i.timeLimit(s, program)
-	ctx, cancel := i.deadlines.within(ctx, limit, trail.started)
+	ctx, cancel := i.deadlines.Within(ctx, limit, trail.started)
 	defer cancel()
 	trail.Executed = true
 	result, err := i.executor.Run(ctx, program, r)

@@ -26,6 +26,7 @@ import (
 	"tenantry/policy/filter"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/action"
+	"tenantry/services/engine/deadline"
 	"tenantry/services/engine/executor"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/rest"
@@ -98,7 +99,7 @@ type Instance struct {
 
 	outside Outside
 
-	deadlines deadlines
+	deadlines deadline.Shared
 
 	policy    *authz.Policy
 	shadow    *authz.Policy // on trial; nil for none

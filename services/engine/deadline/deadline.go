@@ -1,4 +1,6 @@
-package instance
+// Package deadline bounds the time of requests and of what they call, for less than a
+// timer each. The instance bounds requests by it, the caller of actions its calls.
+package deadline
 
 import (
 	"context"
@@ -6,7 +8,7 @@ import (
 	"time"
 )
 
-// deadlines hands out contexts with a deadline to requests. Those of the same
+// Shared hands out contexts with a deadline. Those of the same
 // parent and limit that start within a hundredth of the limit share one: a timer
 // for each request costs as much as binding its values, and a limit that is a
 // hundredth longer for some is still that limit. The zero value is ready; safe
@@ -14,9 +16,9 @@ import (
 //
 // What is shared is not cancelled when one of the requests ends, so nothing that
 // a request starts may wait for that.
-type deadlines struct {
-	// Limits are few: the session's, and those of actions that may take longer.
-	shared [8]atomic.Pointer[sharedDeadline]
+type Shared struct {
+	// Limits are few: those of sessions, and the timeouts of actions.
+	slots [8]atomic.Pointer[sharedDeadline]
 }
 
 type sharedDeadline struct {
@@ -30,11 +32,11 @@ type sharedDeadline struct {
 // sharing is the part of a limit within which requests share a deadline.
 const sharing = 100
 
-// within returns a context that ends when parent does, or no earlier than limit
+// Within returns a context that ends when parent does, or no earlier than limit
 // after now and at most a hundredth of it later. cancel is called at the request's
 // end.
-func (d *deadlines) within(parent context.Context, limit time.Duration, now time.Time) (ctx context.Context, cancel context.CancelFunc) {
-	slot := &d.shared[uint64(limit/time.Second)%uint64(len(d.shared))]
+func (d *Shared) Within(parent context.Context, limit time.Duration, now time.Time) (ctx context.Context, cancel context.CancelFunc) {
+	slot := &d.slots[uint64(limit/time.Second)%uint64(len(d.slots))]
 	last := slot.Load()
 	if last.serves(parent, limit, now) {
 		return last.ctx, func() {}
