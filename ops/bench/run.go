@@ -215,7 +215,8 @@ func (b *bench) rows(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.say("%s measured", q.name)
+		b.say("%s measured: a request of the floor cost its server %.0f µs and Postgres %.0f, one of ours %.0f and %.0f",
+			q.name, r.floor.server, r.floor.postgres, r.ours.server, r.ours.postgres)
 		out = append(out, r)
 	}
 	return out, nil
