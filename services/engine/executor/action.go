@@ -43,7 +43,7 @@ func (x *Executor) Deliver(ctx context.Context, call action.Call) (action.Result
 	result, err := x.Caller.Call(ctx, call)
 	done()
 	if x.Observe != nil {
-		x.Observe.Action(ctx, ActionCall{Action: call.Action.Name, Session: call.Session, Result: result, Err: err, RequestID: call.RequestID})
+		x.Observe.Action(ctx, ActionCall{Action: call.Action.Name, Query: call.Action.Query, Session: call.Session, Result: result, Err: err, RequestID: call.RequestID})
 	}
 	return result, err
 }

@@ -59,7 +59,9 @@ type Statement struct {
 
 // ActionCall tells of one webhook call.
 type ActionCall struct {
-	Action  string
+	Action string
+	// Query is true for an action that only reads.
+	Query   bool
 	Session session.Session
 	Result  action.Result
 	Err     error

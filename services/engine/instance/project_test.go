@@ -36,6 +36,8 @@ type project struct {
 	client  *http.Client // that reaches the handler
 	db      *pgx.Conn    // the test's own connection, which the wire does not see
 	catalog *catalog.Catalog
+	audited *journal
+	flush   func(context.Context) error // writes what is on its way to the journal
 }
 
 func newProject(t testing.TB) *project {
@@ -73,7 +75,9 @@ func newProjectOf(t testing.TB, folder string, edits ...func(*settings.Settings)
 	if sql, err := os.ReadFile("testdata/" + folder + "/other.sql"); err == nil {
 		catalogs["other"], sources["other"] = p.second(t, string(sql))
 	}
-	recorder := audit.NewRecorder(discard{}, audit.Options{})
+	p.audited = &journal{}
+	recorder := audit.NewRecorder(p.audited, audit.Options{})
+	p.flush = recorder.Flush
 	t.Cleanup(func() { _ = recorder.Close(context.Background()) })
 	set := settings.Settings{Variables: []settings.Variable{{Name: "HANDLER", Value: vault.NewSecret(server.URL)}}}
 	for _, edit := range edits {
@@ -172,6 +176,30 @@ func (h *handler) last() string {
 type discard struct{}
 
 func (discard) Append(context.Context, []audit.Event) error { return nil }
+
+// journal is an audit log in memory.
+type journal struct {
+	mu     sync.Mutex
+	events []audit.Event
+}
+
+func (j *journal) Append(_ context.Context, events []audit.Event) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, events...)
+	return nil
+}
+
+// taken are the events so far; the journal is empty then.
+func (p *project) taken(t testing.TB) []audit.Event {
+	t.Helper()
+	must(t, p.flush(t.Context()))
+	p.audited.mu.Lock()
+	defer p.audited.mu.Unlock()
+	events := p.audited.events
+	p.audited.events = nil
+	return events
+}
 
 func file(t testing.TB, name string) string {
 	t.Helper()

@@ -129,8 +129,8 @@ func (i *Instance) Sampled() bool {
 // Metrics are those of the project.
 func (i *Instance) Metrics() *metrics.Project { return i.outside.Metrics }
 
-// Action counts and logs a webhook call, and audits it: always what failed or an
-// admin secret asked for, others by sample.
+// Action counts and logs a webhook call, and audits it: always, but for successful
+// calls of actions that only read, which are audited by sample as other reads are.
 func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
 	outcome, code := audit.OK, ""
 	if call.Err != nil {
@@ -143,7 +143,7 @@ func (i *Instance) Action(_ context.Context, call executor.ActionCall) {
 			"status", call.Result.Status, "request_id", call.RequestID, "error", operatorText(call.Err))
 	}
 	i.count(call, outcome, code)
-	if call.Err == nil && !AdminUse(call.Session) && !i.Sampled() {
+	if call.Err == nil && call.Query && !AdminUse(call.Session) && !i.Sampled() {
 		return
 	}
 	i.outside.Recorder.Record(audit.Event{
