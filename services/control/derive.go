@@ -73,7 +73,7 @@ func (s *service) deriveAction(ctx context.Context, c *call, in *deriveActionInp
 	}
 	out := &deriveActionOutput{}
 	out.Body.Action = derivedAction{d.Action.Name, sdl.PrintAction(doc, &d.Action), d.Action.Definition.Handler, append([]string{}, b.Permissions...)}
-	out.Body.Operation, out.Body.Framework, out.Body.Notes = d.Operation, framework, d.Notes
+	out.Body.Operation, out.Body.Framework, out.Body.Notes = d.Operation, framework, append([]string{}, d.Notes...)
 	for _, f := range files {
 		out.Body.Files = append(out.Body.Files, generatedFileView(f))
 	}

@@ -109,6 +109,7 @@ func (s *service) importActions(ctx context.Context, c *call, in *importActionsI
 	}
 	var all []metadata.Action
 	out := &importActionsOutput{}
+	out.Body.Definitions = []importedView{}
 	for _, d := range imported.Definitions {
 		if mistakes := s.checkHandler(d.Action.Definition.Handler, set); len(mistakes) > 0 {
 			return nil, invalid(mistakes...)
@@ -120,7 +121,7 @@ func (s *service) importActions(ctx context.Context, c *call, in *importActionsI
 		})
 		all = append(all, d.Action)
 	}
-	out.Body.Unmapped, out.Body.Notes = imported.Unmapped, imported.Notes
+	out.Body.Unmapped, out.Body.Notes = append([]openapi.Unmapped{}, imported.Unmapped...), append([]openapi.Note{}, imported.Notes...)
 	if out.Body.Metadata, err = fragment(imported.Definitions, all); err != nil {
 		return nil, err
 	}

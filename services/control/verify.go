@@ -46,6 +46,17 @@ func (s *service) verifyHandler(ctx context.Context, c *call, in *verifyHandlerI
 		return nil, problem(http.StatusUnprocessableEntity, errcode.ValidationFailed, err.Error())
 	}
 	if in.Body.Input != nil {
+		notes, err := openapi.CheckInput(current.Document, in.Name, in.Body.Input)
+		if err != nil {
+			return nil, err
+		}
+		if len(notes) > 0 {
+			p := invalid()
+			for _, n := range notes {
+				p.Errors = append(p.Errors, wrong("/input"+n.Pointer, "%s", n.Message))
+			}
+			return nil, p
+		}
 		sample.Full = in.Body.Input
 	}
 	results, err := s.Revisions.VerifyHandler(ctx, c.project.ID, instance.Verification{

@@ -140,6 +140,13 @@ func TestAHandlerIsTriedOut(t *testing.T) {
 	}
 	s.want(422, owner, "POST", path, `{"session_variables": {"role": "x"}}`)
 	s.want(422, owner, "POST", path, `{"probes": ["all"]}`)
+	s.want(200, owner, "POST", path, `{"input": {"items": [{"product_id": 1, "quantity": 2}], "note": null}}`)
+	mistaken := s.want(422, owner, "POST", path, `{"input": {"items": [{"product_id": true, "count": 2}, 7], "noet": "x", "note": 5}}`)
+	for _, pointer := range []string{"/input/items/0/product_id", "/input/items/0/count", "/input/items/0/quantity", "/input/items/1", "/input/noet", "/input/note"} {
+		if !strings.Contains(mistaken.text, `"`+pointer+`"`) {
+			t.Errorf("%s is not said to be wrong: %s", pointer, mistaken.text)
+		}
+	}
 	s.want(404, owner, "POST", p+"/actions/nope:verify-handler", `{}`)
 	s.want(403, s.key(slug, owner, "viewer"), "POST", path, `{}`)
 
