@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -177,5 +178,25 @@ func TestTheExchangeIsShownToAdminsAndInDevModeWithoutSecrets(t *testing.T) {
 		if told != c.see || strings.Contains(body, "stack of") != c.see {
 			t.Errorf("%s, dev mode %v: %s", c.role, c.dev, body)
 		}
+	}
+}
+
+func TestActionsOfAMutationRunInOrderUntilOneFails(t *testing.T) {
+	t.Parallel()
+	s, h := startTill(t)
+	const three = `mutation { one: pay(amount: 1) { number } insert_notes_one(object: {id: 7, owner: "ann", text: "x"}) { id } two: refund(amount: %d) { number } three: pay(amount: 3) { number } }`
+	amounts := func(from int) (out []int) {
+		for _, c := range h.since(from) {
+			out = append(out, c.amount)
+		}
+		return out
+	}
+	body, _ := s.keyed("", "user", "ann", fmt.Sprintf(three, 400))
+	if got := amounts(0); !strings.Contains(body, `"no money"`) || strings.Contains(body, `"data"`) || !slices.Equal(got, []int{1, 400}) {
+		t.Errorf("%s after calls with %v", body, got)
+	}
+	// What came before stays: it can't be done again.
+	if body, _ := s.keyed("", "user", "ann", fmt.Sprintf(three, 2)); !strings.Contains(body, "constraint-violation") || !slices.Equal(amounts(2), []int{1}) {
+		t.Errorf("%s after calls with %v", body, amounts(2))
 	}
 }

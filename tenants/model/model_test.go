@@ -200,6 +200,10 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			tables: orders, rest: `"custom_types":{"objects":[{"name":"orders","fields":[{"name":"a","type":"Int"}]}]}`, served: 1,
 			want: []string{`custom_types|custom_types custom_types|$.custom_types.objects[0].name|the type name "orders" of the custom type orders is already used by table orders in source default`},
 		},
+		"a field with the type of a table": {
+			tables: orders, rest: `"custom_types":{"objects":[{"name":"A","fields":[{"name":"o","type":"orders"}]}]}`, served: 1,
+			want: []string{`custom_types|custom_types custom_types|$.custom_types.objects[0].fields[0].type|the type "orders" for field "o" in  object type "A" does not exist`},
+		},
 		"a type that refers to a wrong one falls with it": {
 			rest: `"custom_types":{"objects":[{"name":"A","fields":[{"name":"b","type":"B"}]},{"name":"B","fields":[{"name":"c","type":"Nix"},{"name":"b","type":"B"},{"name":"d","type":"[Nope!]"}]},{"name":"C","fields":[{"name":"x","type":"geography"}]}]}`,
 			want: []string{
