@@ -141,8 +141,10 @@ type follower struct {
 // read reads the answer once and pushes it if it is another.
 func (f *follower) read(ctx context.Context) (last bool, err error) {
 	a, err := f.answer(ctx)
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done(): // what was broken off says nothing
 		return true, nil
+	default:
 	}
 	if err != nil {
 		return true, err

@@ -45,6 +45,7 @@ type server struct {
 	t         testing.TB
 	address   string // host:port
 	control   string // URL of the control plane's database
+	own       string // URL of the project's
 	secret    string // the project's admin secret
 	secretID  string
 	project   tenants.Project
@@ -88,7 +89,7 @@ func startLive(t testing.TB, bounds socket.Limits, subscriptions livequery.Limit
 	if err := store.Migrate(ctx, control); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, control: control, hub: socket.NewHub(bounds), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
+	s := &server{t: t, control: control, own: own, hub: socket.NewHub(bounds), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
 	keyring := must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)
 	s.store = must(store.Open(ctx, control, keyring))(t)
 	recorder := audit.NewRecorder(s.store, audit.Options{Interval: 10 * time.Millisecond, Logger: logger})

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tenantry/services/livequery"
 	"tenantry/services/router/socket"
 	"tenantry/services/worker"
@@ -296,6 +298,31 @@ func TestAChangeOfTheProjectReachesItsSubscriptions(t *testing.T) {
 			eventually(t, "nothing is followed any more", func() bool { return d.metric("tenantry_subscriptions") == "0" })
 		})
 	}
+}
+
+func TestAFailureIsToldOnceAndItGoesOn(t *testing.T) {
+	t.Parallel()
+	d := defers(t, socket.Limits{}, livequery.Limits{Interval: 50 * time.Millisecond})
+	close(d.answer)
+	run := d.call("ann", 1)
+	p := d.user(newer, "ann")
+	const found = `{"find":{"output":{"n":1,"note":{"text":"one"}},"errors":null}}`
+	p.send(subscribe(newer, "1", run))
+	if got := p.next(); got == result(newer, "1", waits) {
+		p.want(result(newer, "1", found))
+	}
+	own := must(pgx.Connect(context.Background(), d.own))(t)
+	defer own.Close(context.Background())
+	rename := func(from, to string) {
+		must(own.Exec(context.Background(), "ALTER TABLE "+from+" RENAME TO "+to))(t)
+	}
+	rename("notes", "lost")
+	if got := p.next(); !strings.HasPrefix(got, `{"type":"next","id":"1","payload":{"data":null,"errors":[`) || strings.Contains(got, "notes") {
+		t.Errorf("a failure: %s", got)
+	}
+	time.Sleep(200 * time.Millisecond)
+	rename("lost", "notes")
+	p.want(result(newer, "1", found))
 }
 
 func TestThePolicyIsAskedEachTime(t *testing.T) {

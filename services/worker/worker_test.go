@@ -20,7 +20,9 @@ import (
 	"tenantry/api/session"
 	"tenantry/ops/audit"
 	"tenantry/services/engine/instance"
+	"tenantry/services/revision"
 	"tenantry/services/worker"
+	"tenantry/tenants/settings"
 	"tenantry/tenants/store"
 )
 
@@ -256,6 +258,37 @@ func TestOnlyTheCreatorAndAdminsSeeAResult(t *testing.T) {
 	}
 	if got := p.result(user("user", "1"), "count", "5b0c6d4e-0000-4000-8000-000000000000"); got != nil {
 		t.Errorf("an id that is nobody's finds %v", got)
+	}
+}
+
+func TestAProjectSaysWhichVariablesTellWhoseARunIs(t *testing.T) {
+	t.Parallel()
+	p := setup(t, func(delivery) (int, string) { return 200, done }, map[string]string{"count": ""})
+	identity := func(names ...string) {
+		must(p.revisions.Apply(t.Context(), p.shop, revision.Change{Action: "test", Settings: func(set settings.Settings) (settings.Settings, error) {
+			set.Auth.IdentityVariables = names
+			return set, nil
+		}}))(t)
+	}
+	of := func(org string) session.Session {
+		s := user("user", "1")
+		if org != "" {
+			s.Variables["x-hasura-org-id"] = org
+		}
+		return s
+	}
+	identity("x-hasura-user-id", "x-hasura-org-id")
+	p.work(4)
+	id := p.queue(p.shop, of("a"), "count", 1)
+	p.until(p.shop, id, store.RunCompleted, 10*time.Second)
+	for org, sees := range map[string]bool{"a": true, "b": false, "": false} {
+		if got := p.result(of(org), "count", id); (got != nil) != sees {
+			t.Errorf("the user in %q sees %v", org, got)
+		}
+	}
+	identity() // of the user alone: less than the run was for
+	if got := p.result(of("a"), "count", id); got != nil {
+		t.Errorf("with another identity the creator sees %v", got)
 	}
 }
 

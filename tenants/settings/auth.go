@@ -13,7 +13,7 @@ import (
 )
 
 // DecodeAuth reads what the control API takes as a project's authentication:
-// {jwt: [contracts §3], webhook, unauthorized_role, cors}. It is strict and
+// {jwt: [contracts §3], webhook, unauthorized_role, identity_variables, cors}. It is strict and
 // tells all mistakes at once; the error is Mistakes.
 func DecodeAuth(text []byte) (Auth, error) {
 	var m Mistakes
@@ -28,6 +28,14 @@ func DecodeAuth(text []byte) (Auth, error) {
 		"jwt":               m.list(func(v any, pointer string) { a.JWT = append(a.JWT, m.jwt(v, pointer)) }),
 		"webhook":           func(v any, pointer string) { a.Webhook = m.webhook(v, pointer) },
 		"unauthorized_role": m.text(&a.UnauthorizedRole),
+		"identity_variables": m.list(func(v any, pointer string) {
+			name, _ := v.(string)
+			name = strings.ToLower(name)
+			if !identityForm.MatchString(name) || name == "x-hasura-role" || slices.Contains(a.IdentityVariables, name) {
+				m.add(pointer, "expected the name of a session variable other than x-hasura-role, each once, such as x-hasura-org-id")
+			}
+			a.IdentityVariables = append(a.IdentityVariables, name)
+		}),
 		"cors": func(v any, pointer string) {
 			m.object(v, pointer, fields{"origins": m.list(func(v any, pointer string) {
 				origin, _ := v.(string)
@@ -38,6 +46,9 @@ func DecodeAuth(text []byte) (Auth, error) {
 			})})
 		},
 	})
+	if len(a.IdentityVariables) > MaxIdentityVariables {
+		m.add("/identity_variables", "expected at most %d session variables", MaxIdentityVariables)
+	}
 	if a.UnauthorizedRole == "admin" {
 		m.add("/unauthorized_role", "expected a role other than admin: everybody would have it")
 	}
@@ -46,6 +57,8 @@ func DecodeAuth(text []byte) (Auth, error) {
 	}
 	return a, nil
 }
+
+var identityForm = regexp.MustCompile(`^x-hasura-[a-z0-9_-]{1,64}$`)
 
 // originForm is an origin: a scheme, a host whose first label may be *, a port;
 // no path.

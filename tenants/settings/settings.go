@@ -57,6 +57,23 @@ type Auth struct {
 	// refuses them.
 	UnauthorizedRole string `json:"unauthorized_role,omitempty"`
 	CORS             CORS   `json:"cors,omitzero"`
+	// IdentityVariables are the session variables that say, beside the role, who a
+	// client is: to whom runs of asynchronous actions and idempotency keys belong. In
+	// lower case, at most MaxIdentityVariables; none means x-hasura-user-id.
+	IdentityVariables []string `json:"identity_variables,omitempty"`
+}
+
+// MaxIdentityVariables bounds the variables that say who a client is.
+const MaxIdentityVariables = 8
+
+var defaultIdentity = []string{"x-hasura-user-id"}
+
+// Identity are the session variables that say who a client is; not to be changed.
+func (a Auth) Identity() []string {
+	if len(a.IdentityVariables) == 0 {
+		return defaultIdentity
+	}
+	return a.IdentityVariables
 }
 
 // JWT is one way to verify tokens (contracts §3): a key with its algorithm, or

@@ -103,13 +103,23 @@ func (i *Instance) claim(ctx context.Context, scope, key string, hash []byte) (*
 // root fields. Who has no identity shares no scope with others from elsewhere.
 func (i *Instance) idempotencyScope(s session.Session, fields []string) string {
 	kind, who := "address", s.IP
-	if id, ok := s.Lookup(identityVariables[0]); ok {
+	if id, ok := i.user(s); ok {
 		kind, who = "user", id
 	} else if s.Actor != "" {
 		kind, who = string(s.Auth), s.Actor
 	}
 	// Hashed: names of users are nothing for a column that is not sealed.
 	return "graphql " + i.Project.ID + " " + hex.EncodeToString(digest(s.Role, kind, who, strings.Join(fields, ",")))
+}
+
+// user is what the identity variables say of a session; false when it has none.
+func (i *Instance) user(s session.Session) (who string, known bool) {
+	names := i.Settings.Auth.Identity()
+	if len(names) == 1 {
+		return s.Lookup(names[0])
+	}
+	identity, err := json.Marshal(identityOf(s, names))
+	return string(identity), err == nil && string(identity) != "{}"
 }
 
 // requestHash is over what a client asks: equal for equal operations and variables of

@@ -241,7 +241,7 @@ func (i *Instance) wire() error {
 		}),
 	}
 	if outside.Runs != nil {
-		i.executor.Runs = runs{outside.Runs, c.Project.ID}
+		i.executor.Runs = runs{outside.Runs, c.Project.ID, c.Settings.Auth.Identity()}
 	}
 	return nil
 }

@@ -34,15 +34,14 @@ type RunStore interface {
 type runs struct {
 	store   RunStore
 	project string
+	// identity are the session variables that tell, beside the role, whose run it is.
+	identity []string
 }
 
-// identityVariables tell, beside the role, whose run it is.
-var identityVariables = []string{"x-hasura-user-id"}
-
-// identity is what of a session says who it is.
-func identity(s session.Session) map[string]string {
+// identityOf is what of a session says who it is, in variables of those names.
+func identityOf(s session.Session, names []string) map[string]string {
 	out := map[string]string{}
-	for _, name := range identityVariables {
+	for _, name := range names {
 		if value, ok := s.Lookup(name); ok {
 			out[name] = value
 		}
@@ -91,7 +90,7 @@ func (r runs) Queue(ctx context.Context, call action.Call) (string, error) {
 		return "", err
 	}
 	return id, r.store.AddRun(ctx, store.NewRun{
-		ID: id, ProjectID: r.project, Action: call.Action.Name, Role: call.Session.Role, Identity: identity(call.Session),
+		ID: id, ProjectID: r.project, Action: call.Action.Name, Role: call.Session.Role, Identity: identityOf(call.Session, r.identity),
 		Request: request, Headers: headers, Token: token, MaxAge: call.Action.MaxAge(),
 	})
 }
@@ -105,7 +104,7 @@ func (r runs) Find(ctx context.Context, name, id string, s session.Session) (map
 		}
 		return nil, err
 	}
-	own := found.Role == s.Role && maps.Equal(found.Identity, identity(s))
+	own := found.Role == s.Role && maps.Equal(found.Identity, identityOf(s, r.identity))
 	if found.Action != name || !own && !s.IsAdmin() {
 		return nil, nil
 	}
