@@ -160,8 +160,8 @@ func (p *Project) RecordQuotaRefusal() {
 	p.each(func(s *series) { s.quota.Inc() })
 }
 
-// RecordEgress counts the bytes of bodies that a call of one of the project's URLs
-// sent and received.
+// RecordEgress counts the bytes of headers and bodies that a call of one of the
+// project's URLs sent and received.
 func (p *Project) RecordEgress(sent, received int64) {
 	p.each(func(s *series) {
 		s.egress.of("sent").Add(float64(sent))
@@ -373,7 +373,7 @@ func newSeries(maxRoles int) *series {
 	s.rateLimit = newCounters("tenantry_rate_limit_refusals_total", "Requests refused because of the rate limit.", []string{"role"}, one)
 	s.authFailures = newCounters("tenantry_auth_failures_total", "Requests that were not authenticated, by what failed.", []string{"credential"}, one)
 	s.quota = prometheus.NewCounter(prometheus.CounterOpts{Name: "tenantry_quota_refusals_total", Help: "Operations that the tenant's plan does not allow."})
-	s.egress = newCounters("tenantry_egress_bytes_total", "Bytes of bodies of calls to the project's URLs, by direction.", []string{"direction"}, one)
+	s.egress = newCounters("tenantry_egress_bytes_total", "Bytes of headers and bodies of calls to the project's URLs, by direction.", []string{"direction"}, one)
 	s.limits = newCounters("tenantry_limit_violations_total", "Operations beyond a limit of the tenant, by the error's code, role and mode of the limits.",
 		[]string{"code", "role", "mode"}, func(l limitLabels) []string { return []string{l.code, l.role, l.mode} })
 	s.sql = newCounters("tenantry_sql_statements_total", "Statements sent to the project's databases, by source and result.",

@@ -19,13 +19,16 @@ type Plan struct {
 	Calls      int // calls of action handlers that run at a time, on each node
 	Timeout    int // seconds that a call of a handler may take at most
 	Egress     int // KiB per minute that calls of the tenant's URLs send and receive, as many at once
+	// ProjectEgress is Egress of each project by itself, beside that of all together.
+	ProjectEgress int
+	Connections   int // connections to each database of a project, on each node
 }
 
 // bounds are the bounds of a plan by their names.
 func (p *Plan) bounds() map[string]*int {
 	return map[string]*int{
 		"requests": &p.Requests, "concurrent": &p.Concurrent, "actions": &p.Actions, "sockets": &p.Sockets, "calls": &p.Calls,
-		"timeout": &p.Timeout, "egress": &p.Egress,
+		"timeout": &p.Timeout, "egress": &p.Egress, "project-egress": &p.ProjectEgress, "connections": &p.Connections,
 	}
 }
 
@@ -77,7 +80,7 @@ func ReadPlan(text string) (name string, p Plan, err error) {
 		key, value, _ := strings.Cut(field, "=")
 		bound := bounds[key]
 		if bound == nil {
-			return "", p, fmt.Errorf("expected requests, concurrent, actions, sockets, calls, timeout or egress in the plan %s, got %q", fields[0], field)
+			return "", p, fmt.Errorf("expected one of %s in the plan %s, got %q", strings.Join(slices.Sorted(maps.Keys(bounds)), ", "), fields[0], field)
 		}
 		if *bound, err = strconv.Atoi(value); err != nil || *bound < 1 || *bound > maxQuota {
 			return "", p, fmt.Errorf("expected a number from 1 to %d in the plan %s, got %q", maxQuota, fields[0], field)

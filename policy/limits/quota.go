@@ -24,6 +24,8 @@ type Quota struct {
 	usage  *Usage
 	shared *Shared
 	tenant string
+	// project is what bounds one project by itself; nil: nothing does.
+	project *Quota
 }
 
 // NewQuota makes the quota of a tenant; shared may be nil. Without any bound it is
@@ -33,6 +35,17 @@ func NewQuota(p Plan, u *Usage, shared *Shared, tenantID string) *Quota {
 		return nil
 	}
 	return &Quota{Plan: p, usage: u, shared: shared, tenant: tenantID}
+}
+
+// ForProject is q for the calls of one project, which may be bounded by itself; u is
+// what the project uses.
+func (q *Quota) ForProject(id string, u *Usage) *Quota {
+	if q == nil || q.ProjectEgress == 0 {
+		return q
+	}
+	one := *q
+	one.project = &Quota{Plan: Plan{Egress: q.ProjectEgress}, usage: u, shared: q.shared, tenant: "project:" + id}
+	return &one
 }
 
 // Enter counts an operation that begins; Leave must follow when it ended, unless
@@ -82,20 +95,33 @@ func (q *Quota) AllowActions(ctx context.Context, now time.Time, calls int) (Dec
 const egressUnit = 1 << 10
 
 // AllowEgress refuses a call of a tenant's URL once those of the last minute have
-// moved more than the plan allows. What a call moves is known when it has ended.
+// moved more than the plan allows, of the tenant or of the project. What a call
+// moves is known when it has ended.
 func (q *Quota) AllowEgress(ctx context.Context, now time.Time) error {
-	if q == nil || q.Egress == 0 {
+	if q == nil {
 		return nil
 	}
-	if v := q.take(ctx, now, &q.usage.egress, "egress", q.egress(1)); v.refused {
+	if q.project.egressSpent(ctx, now) {
+		return quotaExceeded("quota exceeded: the plan allows a project calls of %d KiB per minute", q.ProjectEgress)
+	}
+	if q.egressSpent(ctx, now) {
 		return quotaExceeded("quota exceeded: the plan allows calls of %d KiB per minute", q.Egress)
 	}
 	return nil
 }
 
+// egressSpent takes the unit that every call costs, if it is there.
+func (q *Quota) egressSpent(ctx context.Context, now time.Time) bool {
+	return q != nil && q.Egress > 0 && q.take(ctx, now, &q.usage.egress, "egress", q.egress(1)).refused
+}
+
 // ChargeEgress counts what a call has moved beyond the unit that AllowEgress took.
 func (q *Quota) ChargeEgress(ctx context.Context, now time.Time, bytes int64) {
-	if q == nil || q.Egress == 0 || bytes <= egressUnit {
+	if q == nil || bytes <= egressUnit {
+		return
+	}
+	q.project.ChargeEgress(ctx, now, bytes)
+	if q.Egress == 0 {
 		return
 	}
 	b := q.egress(int(min((bytes-1)/egressUnit, maxQuota)))
@@ -125,6 +151,18 @@ func (q *Quota) LeaveCall() {
 	if q != nil && q.Calls > 0 {
 		q.usage.calls.Add(-1)
 	}
+}
+
+// CapConnections is how many connections a database of a project may have on this
+// node, where wanted are asked for; 0 asks for as many as usual.
+func (q *Quota) CapConnections(wanted, usual int) int {
+	if wanted == 0 {
+		wanted = usual
+	}
+	if q == nil || q.Connections == 0 {
+		return wanted
+	}
+	return min(wanted, q.Connections)
 }
 
 // CallTimeout is how long a call of a handler may take at most; 0 is what the

@@ -150,6 +150,43 @@ func TestWhatCallsMoveIsBoundedByTheMinute(t *testing.T) {
 	}
 }
 
+func TestAProjectIsBoundedByItself(t *testing.T) {
+	t.Parallel()
+	store := shared(t, redistest.Start(t), nil)
+	now := start
+	store.SetClock(func() time.Time { return now })
+	for name, through := range map[string]*limits.Shared{"memory": nil, "store": store} {
+		now = start
+		tenant, one, other := &limits.Usage{}, &limits.Usage{}, &limits.Usage{}
+		quota := func(id string, u *limits.Usage) *limits.Quota {
+			return limits.NewQuota(limits.Plan{Egress: 200, ProjectEgress: 60}, tenant, through, "t1").ForProject(id, u)
+		}
+		if err := quota("p1", one).AllowEgress(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		quota("p1", one).ChargeEgress(t.Context(), now, 60<<10)
+		err := errcode.From(quota("p1", one).AllowEgress(t.Context(), now))
+		if err == nil || err.Code != errcode.QuotaExceeded || err.Message != "quota exceeded: the plan allows a project calls of 60 KiB per minute" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := quota("p2", other).AllowEgress(t.Context(), now); err != nil {
+			t.Errorf("%s: the other project: %v", name, err)
+		}
+		quota("p2", other).ChargeEgress(t.Context(), now, 150<<10) // and with it all of them
+		now = start.Add(2 * time.Second)                           // the first has paid
+		err = errcode.From(quota("p1", one).AllowEgress(t.Context(), now))
+		if err == nil || err.Message != "quota exceeded: the plan allows calls of 200 KiB per minute" {
+			t.Errorf("%s: all together: %v", name, err)
+		}
+	}
+	if q := limits.NewQuota(limits.Plan{Connections: 5}, &limits.Usage{}, nil, "t1"); q.CapConnections(0, 8) != 5 || q.CapConnections(3, 8) != 3 || q.CapConnections(50, 8) != 5 {
+		t.Error("connections are not bounded by the plan")
+	}
+	if (*limits.Quota)(nil).CapConnections(50, 8) != 50 || (*limits.Quota)(nil).CapConnections(0, 8) != 8 {
+		t.Error("connections are bounded without a plan")
+	}
+}
+
 func TestBoundsOfATenantStandInThePlaceOfThePlans(t *testing.T) {
 	t.Parallel()
 	name, plan, err := limits.ReadPlan("free requests=10 sockets=3 egress=100")
@@ -161,7 +198,7 @@ func TestBoundsOfATenantStandInThePlaceOfThePlans(t *testing.T) {
 		t.Errorf("%+v %v", got, got.Bounds())
 	}
 	wrong := limits.CheckBounds(map[string]int{"requests": 1, "actions": 0, "calls": -1, "egress": 1_000_001, "speed": 1})
-	if len(wrong) != 3 || wrong["calls"] == "" || wrong["egress"] == "" || !strings.Contains(wrong["speed"], "actions, calls, concurrent, egress, requests, sockets, timeout") {
+	if len(wrong) != 3 || wrong["calls"] == "" || wrong["egress"] == "" || !strings.Contains(wrong["speed"], "actions, calls, concurrent, connections, egress, project-egress, requests, sockets, timeout") {
 		t.Errorf("%v", wrong)
 	}
 }

@@ -41,7 +41,7 @@ type PlanPath struct {
 type putPlanInput struct {
 	PlanPath
 	Body struct {
-		Bounds bounds `json:"bounds" nullable:"false" doc:"By name: requests (operations per second), concurrent (operations at a time, on each node), actions (calls of actions per minute), calls (of handlers at a time, on each node), sockets (on each node), timeout (seconds that a call of a handler may take), egress (KiB per minute of calls of the tenant's URLs). 0, or absent, is no bound."`
+		Bounds bounds `json:"bounds" nullable:"false" doc:"By name: requests (operations per second), concurrent (operations at a time, on each node), actions (calls of actions per minute), calls (of handlers at a time, on each node), sockets (on each node), timeout (seconds that a call of a handler may take), egress (KiB per minute of calls of the tenant's URLs), project-egress (the same of each project by itself), connections (to each database of a project, on each node). 0, or absent, is no bound."`
 	}
 }
 

@@ -39,7 +39,8 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		return nil, fmt.Errorf("stored metadata: %w", err)
 	}
 	g := &Generation{Project: state.Project, Tenant: state.Tenant, state: state, digest: digest(state)}
-	sources, err := r.sources(g, doc)
+	quota := r.quota(state.Tenant, state.Project.ID)
+	sources, err := r.sources(g, doc, quota)
 	if err != nil {
 		g.giveBack()
 		return nil, err
@@ -53,7 +54,6 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 	if r.deps.Outdated != nil {
 		outdated = func() { r.deps.Outdated(state.Project.ID) }
 	}
-	quota := r.quota(state.Tenant)
 	counted := meter{quota, r.deps.Metrics.ForProject(state.Project.Slug)}
 	handlers, client := egress.Metered(handlers, counted), egress.Metered(r.deps.Client, counted)
 	build := instance.Build
@@ -197,7 +197,7 @@ func (r *Registry) used(auth session.Auth, id string) {
 }
 
 // quota holds a tenant to its plan; all its projects share what it counts.
-func (r *Registry) quota(t tenants.Tenant) *limits.Quota {
+func (r *Registry) quota(t tenants.Tenant, projectID string) *limits.Quota {
 	plan := r.deps.Plans[t.Plan]
 	if t.PlanBounds != nil {
 		plan = limits.Plan{}.With(t.PlanBounds)
@@ -207,12 +207,17 @@ func (r *Registry) quota(t tenants.Tenant) *limits.Quota {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	u, ok := r.usages[t.ID]
+	return limits.NewQuota(plan, r.usage(t.ID), r.deps.SharedLimits, t.ID).ForProject(projectID, r.usage(projectID))
+}
+
+// usage is that of a tenant, or of a project by itself. The caller holds the lock.
+func (r *Registry) usage(id string) *limits.Usage {
+	u, ok := r.usages[id]
 	if !ok {
 		u = &limits.Usage{}
-		r.usages[t.ID] = u
+		r.usages[id] = u
 	}
-	return limits.NewQuota(plan, u, r.deps.SharedLimits, t.ID)
+	return u
 }
 
 // meter counts the calls of a project's URLs.
@@ -249,10 +254,12 @@ func (r *Registry) dropUsage(of *Generation) {
 	delete(r.usages, of.Tenant.ID)
 }
 
-func (r *Registry) sources(g *Generation, doc *metadata.Document) (map[string]*source.Source, error) {
+func (r *Registry) sources(g *Generation, doc *metadata.Document, quota *limits.Quota) (map[string]*source.Source, error) {
 	out := map[string]*source.Source{}
 	for _, s := range doc.Sources {
-		opened, err := OpenSource(r.deps.Pools, s, g.Project, g.state.Settings)
+		o := options(s)
+		o.MaxConnections = quota.CapConnections(o.MaxConnections, source.DefaultConnections)
+		opened, err := openSource(r.deps.Pools, s, g.Project, g.state.Settings, o)
 		if errors.Is(err, ErrNoAddress) {
 			continue // the model reports it; the rest serves
 		}
@@ -282,12 +289,16 @@ var ErrNoAddress = errors.New("the project has no variable with the source's dat
 // the source "default", that of one of the project's variables where from_env
 // names one. The caller closes it.
 func OpenSource(pools *source.Pools, s metadata.Source, p tenants.Project, set settings.Settings) (*source.Source, error) {
+	return openSource(pools, s, p, set, options(s))
+}
+
+func openSource(pools *source.Pools, s metadata.Source, p tenants.Project, set settings.Settings, o source.Options) (*source.Source, error) {
 	var from struct {
 		Env string `json:"from_env"`
 	}
 	if err := json.Unmarshal(s.Configuration.ConnectionInfo.DatabaseURL, &from); err == nil && from.Env != "" {
 		if value, ok := set.Lookup(from.Env); ok {
-			opened, err := pools.Source(vault.NewSecret(value), options(s))
+			opened, err := pools.Source(vault.NewSecret(value), o)
 			if err != nil {
 				return nil, errcode.New(errcode.InvalidConfiguration, "source %q: %s", s.Name, err.Error()).Because(err)
 			}
@@ -297,7 +308,6 @@ func OpenSource(pools *source.Pools, s metadata.Source, p tenants.Project, set s
 	if s.Name != metadata.DefaultSource && !slices.Contains(ownDatabase, from.Env) {
 		return nil, fmt.Errorf("source %q: %w: %q", s.Name, ErrNoAddress, from.Env)
 	}
-	o := options(s)
 	o.Trusted = p.Managed // a managed database's address is the platform's word, not the tenant's
 	return pools.Source(set.Database.URL, o)
 }

@@ -73,7 +73,8 @@ type Registry struct {
 	// limiters outlive generations, so that a change of configuration does not
 	// open a new rate window.
 	limiters map[string]*limits.Limiter
-	// usages are what tenants use, by tenant; they too outlive generations.
+	// usages are what tenants use, and projects by themselves, by id; they too outlive
+	// generations.
 	usages map[string]*limits.Usage
 	// failures outlive them too, so that it does not forget who guesses.
 	failures map[string]*authn.Failures
@@ -257,6 +258,7 @@ func (r *Registry) drop(projectID string) {
 	e := r.entries[projectID]
 	delete(r.entries, projectID)
 	delete(r.limiters, projectID)
+	delete(r.usages, projectID)
 	delete(r.failures, projectID)
 	delete(r.traffic, projectID)
 	delete(r.trials, projectID)

@@ -71,7 +71,7 @@ func must[T any](v T, err error) func(testing.TB) T {
 }
 
 // plans are those of the operator; the tenant begins with none of them.
-var plans = map[string]limits.Plan{"tight": {Requests: 2, Sockets: 1}}
+var plans = map[string]limits.Plan{"tight": {Requests: 2, Sockets: 1, Connections: 3}}
 
 // start makes a project with a table of notes, which users see by their id, and
 // two slow views.

@@ -26,6 +26,9 @@ func TestThePlanOfATenantBoundsItsAdminsToo(t *testing.T) {
 			t.Fatal(body)
 		}
 	}
+	if got := s.metric("tenantry_pool_connections_limit"); got != "8" {
+		t.Errorf("without a plan the pool may have %s connections", got)
+	}
 	tight := "tight"
 	s.change(func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.UpdateTenant(ctx, s.project.TenantID, store.TenantEdit{Plan: &tight})
@@ -45,5 +48,8 @@ func TestThePlanOfATenantBoundsItsAdminsToo(t *testing.T) {
 	}
 	if passed < 2 || passed == 10 || s.metric("tenantry_quota_refusals_total") == "" {
 		t.Errorf("%d of 10 passed; refused: %s", passed, s.metric("tenantry_quota_refusals_total"))
+	}
+	if got := s.metric("tenantry_pool_connections_limit"); got != "3" {
+		t.Errorf("with the plan the pool may have %s connections", got)
 	}
 }

@@ -29,7 +29,7 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Options of a source's pool.
 type Options struct {
-	MaxConnections int // 0 means 8
+	MaxConnections int // 0 means DefaultConnections
 	// PoolTimeout bounds the wait for a free connection. 0 means 10 s.
 	PoolTimeout time.Duration
 	IdleTimeout time.Duration // 0 means 180 s
@@ -97,6 +97,10 @@ type pool struct {
 	closed bool // the last share is gone: nothing is opened any more
 }
 
+// DefaultConnections is how many connections a pool has at most that nobody asked
+// to be larger.
+const DefaultConnections = 8
+
 // Source takes a share in the pool of a database. Nothing is connected until
 // the first statement. The error names what is wrong with the URL without it.
 func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
@@ -129,7 +133,7 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, errInvalidURL // the parser's error repeats the URL, password and all
 	}
-	config.MaxConns = 8
+	config.MaxConns = DefaultConnections
 	if o.MaxConnections > 0 {
 		config.MaxConns = int32(min(o.MaxConnections, 1000))
 	}
