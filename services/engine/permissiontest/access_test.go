@@ -119,6 +119,8 @@ func (c *accessCheck) agrees(told bool, text string) {
 	explained := c.project.Explain(c.t.Context(), c.session, graphqlhttp.Request{Query: text})
 	reached := code == "" || code == "not-found"
 	switch {
+	case code != "" && !reached && code != "validation-failed":
+		c.t.Errorf("the engine answers %v to %s", answer, text)
 	case told != reached:
 		c.t.Errorf("told %v, but the engine answers %v to %s", told, answer, text)
 	case explained.Allowed != (code == ""):

@@ -177,6 +177,12 @@ func (b *bench) build(d dice, number int) (*instance.Instance, object, database)
 	for _, t := range tables {
 		b.load(t, data[t.stored])
 	}
+	return b.engine(document, number), document, data
+}
+
+// engine is an engine of a document.
+func (b *bench) engine(document object, number int) *instance.Instance {
+	b.t.Helper()
 	text, err := json.Marshal(document)
 	must(b.t, err)
 	parsed, err := metadata.Decode(text)
@@ -190,7 +196,7 @@ func (b *bench) build(d dice, number int) (*instance.Instance, object, database)
 			b.t.Fatalf("world %d is inconsistent: %s", number, i.Reason)
 		}
 	}
-	return engine, document, data
+	return engine
 }
 
 func (b *bench) ask(engine *instance.Instance, a asks) (request, difference string) {
