@@ -69,6 +69,10 @@ func TestAttacksOnDecisionsAreDeniedWithinTheirBounds(t *testing.T) {
 	for i := range many {
 		many[i] = json.Number("1")
 	}
+	exponents := make([]any, 20_000)
+	for i := range exponents {
+		exponents[i] = json.Number(fmt.Sprintf("%de300", i*7919%20_011))
+	}
 	digits := make([]any, 3000)
 	for i := range digits {
 		digits[i] = json.Number(strings.Repeat("9", 60))
@@ -104,6 +108,11 @@ func TestAttacksOnDecisionsAreDeniedWithinTheirBounds(t *testing.T) {
 		{"a deep text that closes", `allow if json.unmarshal(input.args.s) == 1`, map[string]any{"s": strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000)}},
 		{"a failing bound under not", `allow if not startswith(input.args.s, "b")`, map[string]any{"s": long + long}},
 		{"replace that multiplies", `allow if count(replace(input.args.s, "a", input.args.s)) > 0`, map[string]any{"s": long}},
+		{"a long text replaced", `allow if replace(input.args.s, input.args.of, "") == "x"`, map[string]any{"s": long, "of": strings.Repeat("[", 60_000)}},
+		{"long texts as JSON", `allow if json.marshal([input.args.s | some x in numbers.range(1, 20000); x > 0]) == ""`, map[string]any{"s": long}},
+		{"long texts as prefixes", `allow if strings.any_prefix_match([input.args.s | some x in numbers.range(1, 20000); x > 0], [input.args.s | some x in numbers.range(1, 20000); x > 0])`, map[string]any{"s": long}},
+		{"a number with an exponent in a long list", `allow if not input.args.x in array.concat(input.args.n, input.args.n)`, map[string]any{"n": many, "x": json.Number("1e308")}},
+		{"numbers with exponents sorted", `allow if count(sort(array.concat(input.args.n, [input.args.x]))) == 0`, map[string]any{"n": exponents, "x": 1}},
 		{"concat that multiplies", `allow if concat("", [input.args.s | some x in numbers.range(1, 2000); x > 0]) != ""`, map[string]any{"s": long}},
 		{"a costly pattern", `allow if regex.match("(x{500}y{500}){1}(a{900}b{90})*c", input.args.s)`, map[string]any{"s": long}},
 		{"a nested pattern", `allow if regex.match("((((a{30}){30}){30}){30}){30}", input.args.s)`, map[string]any{"s": long}},

@@ -46,16 +46,20 @@ var capabilities = func() *ast.Capabilities {
 var deep = strings.Fields(`
 	equal neq gt gte lt lte internal.member_2 internal.member_3 internal.template_string internal.print print
 	minus and or intersection union min max sort
+	strings.any_prefix_match strings.any_suffix_match
 	json.marshal json.filter json.remove object.subset object.union object.union_n object.remove object.filter`)
 
 const (
 	maxTerms     = 200_000  // in the arguments of a function that looks at all of them
+	textOfTerm   = 64       // bytes of a string that count for a term
+	exponential  = 100      // terms that a number with an exponent counts for
 	maxText      = 64 << 10 // bytes of a string that goes into or comes out of a builtin
 	maxDigits    = 64       // of a number
 	maxExponent  = 308
 	maxFactors   = 64 << 10  // digits of the factors of a product
 	maxSought    = 5_000_000 // terms of one value × terms of the other
 	maxPattern   = 512
+	maxReplaced  = 4 << 10   // bytes of a text that is replaced: finding out how to look for it takes the square
 	maxRegexWork = 1_000_000 // instructions of the pattern × bytes of the subject
 )
 
@@ -90,9 +94,14 @@ func bounded(name string, f topdown.BuiltinFunc) topdown.BuiltinFunc {
 		if err := affordable(name, operands); err != nil {
 			return err
 		}
-		// What is compared with a scalar is not looked into.
-		if walks && (len(operands) != 2 || !ast.IsScalar(operands[0].Value)) {
+		// What is compared with a scalar is not looked into, but for one that costs as
+		// much as many do with each that it is compared with.
+		scalar := walks && len(operands) == 2 && ast.IsScalar(operands[0].Value)
+		if walks && (!scalar || weight(operands[0]) >= exponential) {
 			left := maxTerms
+			if scalar {
+				left /= exponential
+			}
 			for _, o := range operands {
 				if left = less(o, left); left < 0 {
 					return errTerms
@@ -108,9 +117,23 @@ func bounded(name string, f topdown.BuiltinFunc) topdown.BuiltinFunc {
 	}
 }
 
+// weight is how many plain terms one without members counts for. A number with an
+// exponent is compared digit by digit.
+func weight(t *ast.Term) int {
+	switch v := t.Value.(type) {
+	case ast.String:
+		return 1 + len(v)/textOfTerm
+	case ast.Number:
+		if strings.ContainsAny(string(v), "eE") {
+			return exponential
+		}
+	}
+	return 1
+}
+
 // less is how many more terms there may be after those of t, negative for too many.
 func less(t *ast.Term, left int) int {
-	left--
+	left -= weight(t)
 	switch v := t.Value.(type) {
 	case *ast.Array:
 		for i := 0; i < v.Len() && left >= 0; i++ {
@@ -135,6 +158,9 @@ func less(t *ast.Term, left int) int {
 // small looks at the value itself; members of a collection are bounded by the
 // time that it took to build them.
 func small(t *ast.Term) error {
+	if t == nil { // the result of a function that has none
+		return nil
+	}
 	switch v := t.Value.(type) {
 	case ast.String:
 		if len(v) > maxText {
@@ -169,6 +195,9 @@ func affordable(name string, operands []*ast.Term) error {
 		subject, ok1 := operands[0].Value.(ast.String)
 		old, ok2 := operands[1].Value.(ast.String)
 		with, ok3 := operands[2].Value.(ast.String)
+		if ok2 && len(old) > maxReplaced {
+			return errPattern
+		}
 		if ok1 && ok2 && ok3 && strings.Count(string(subject), string(old))*len(with)+len(subject) > maxText {
 			return errText
 		}
