@@ -36,7 +36,7 @@ type Judgement struct {
 	// Stage refused the operation with Err; empty when none did.
 	Stage Stage
 	Err   *errcode.Error
-	// Type is query or mutation; empty when the text is not valid for the role.
+	// Type is query, mutation or subscription; empty when the text is not valid for the role.
 	Type      string
 	Decisions []Decision
 	// Tables are those that the operation touches, each once.

@@ -22,7 +22,7 @@ import (
 // metrics of a request from it; it holds no values of the request.
 type Trail struct {
 	Role string
-	// Type is query or mutation; empty when the operation did not get so far.
+	// Type is query, mutation or subscription; empty when the operation did not get so far.
 	Type string
 	Name string
 	// Hash of the normalised operation.
