@@ -35,7 +35,9 @@ func newCache[V any](size int) *cache[V] {
 
 // tokenKey tells apart the same token under different settings.
 func tokenKey(config int, token string) cacheKey {
-	return sha256.Sum256([]byte(strconv.Itoa(config) + ":" + token))
+	var room [1024]byte // more than most tokens have
+	text := append(strconv.AppendInt(room[:0], int64(config), 10), ':')
+	return sha256.Sum256(append(text, token...))
 }
 
 func (c *cache[V]) get(key cacheKey, now time.Time) (value V, ok bool) {

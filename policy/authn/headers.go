@@ -58,7 +58,7 @@ func bearer(h Headers) (string, bool) {
 	}
 	scheme, token, ok := strings.Cut(strings.TrimSpace(value), " ")
 	token = strings.TrimSpace(token)
-	if !ok || !strings.EqualFold(scheme, "bearer") || token == "" || strings.ContainsAny(token, " \t") {
+	if !ok || !strings.EqualFold(scheme, "bearer") || token == "" || strings.IndexByte(token, ' ') >= 0 || strings.IndexByte(token, '\t') >= 0 {
 		return "", false
 	}
 	return token, true
