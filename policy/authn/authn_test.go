@@ -183,3 +183,19 @@ func TestSettingsThatCannotBeUsedAreAllNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestAHeaderThatSaysWhoAsksIsFoundTwiceHoweverFarApart(t *testing.T) {
+	t.Parallel()
+	a := authenticator(t, keyed())
+	sent := headers{"Authorization": "Bearer pk_user"}
+	for i := range 20 {
+		sent["X-Hasura-"+string(rune('A'+i))] = "1"
+	}
+	if _, err := a.Authenticate(t.Context(), sent, "", authn.GraphQL); err != nil {
+		t.Fatalf("each once: %v", err)
+	}
+	sent["authorization"] = "Bearer tk_dev" // comes last
+	if _, err := a.Authenticate(t.Context(), sent, "", authn.GraphQL); errcode.From(err) == nil || errcode.From(err).Code != errcode.InvalidHeaders {
+		t.Errorf("a second token after 20 other headers: %v", err)
+	}
+}

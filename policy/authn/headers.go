@@ -33,19 +33,25 @@ func clientVariables(h Headers) map[string]string {
 // repeated is a header that says who asks and is there more than once, or "".
 // Whoever passed the request on may have looked at another one of them.
 func repeated(h Headers) (name string) {
-	var seen [8]string
-	n := 0
+	first := "" // of most requests the only one
+	var others map[string]bool
 	h.All(func(one, _ string) {
-		if name != "" || !session.IsVariable(one) && !strings.EqualFold(one, "authorization") {
-			return
-		}
-		for _, before := range seen[:min(n, len(seen))] {
-			if strings.EqualFold(before, one) {
-				name = strings.ToLower(one)
+		switch {
+		case name != "" || !session.IsVariable(one) && !strings.EqualFold(one, "authorization"):
+		case first == "":
+			first = one
+		case strings.EqualFold(one, first):
+			name = strings.ToLower(one)
+		default:
+			one = strings.ToLower(one)
+			if others[one] {
+				name = one
 			}
+			if others == nil {
+				others = map[string]bool{}
+			}
+			others[one] = true
 		}
-		seen[n%len(seen)] = one
-		n++
 	})
 	return name
 }

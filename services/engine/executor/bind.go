@@ -20,7 +20,7 @@ import (
 
 // values are what one request brings to a program.
 type values struct {
-	session   session.Session
+	session   *session.Session
 	variables map[string]any
 	// late yields what the policy leaves to each session.
 	late func(name string) (*string, error)
@@ -250,7 +250,7 @@ func (v *values) records(r *plan.Records) (string, error) {
 // all statements of a program: the error is the one that Run would end with. It
 // runs nothing. What depends on rows that are yet to be written is not tried.
 func (x *Executor) Bindable(ctx context.Context, p *Program, r Request) error {
-	v := values{session: r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
+	v := values{session: &r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
 	for i, s := range p.steps {
 		if empty(p.Plan.Fields[i].Insert) {
 			continue

@@ -109,7 +109,8 @@ type Asked struct {
 // Run runs a program. Any error means that there is no data; table steps of a
 // mutation that ran in the same transaction are undone.
 func (x *Executor) Run(ctx context.Context, p *Program, r Request) (Result, error) {
-	run := &run{Executor: x, program: p, request: r, values: values{session: r.Session, variables: r.Variables}}
+	run := &run{Executor: x, program: p, request: r, values: values{variables: r.Variables}}
+	run.values.session = &run.request.Session
 	if p.late {
 		run.values.late = x.late(ctx, r.Session)
 	}

@@ -36,7 +36,7 @@ func (x *Executor) Explain(ctx context.Context, p *Program, r Request) ([]Explan
 	if p.Plan.Mutation {
 		return nil, errcode.New(errcode.InvalidParams, "only queries can be explained").At("$")
 	}
-	v := values{session: r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
+	v := values{session: &r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
 	out := make([]Explanation, len(p.Plan.Fields))
 	for i, f := range p.Plan.Fields {
 		out[i].Field = f.Name

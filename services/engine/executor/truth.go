@@ -22,7 +22,7 @@ type Shown struct {
 // bring, in the order of Statements. Nothing runs. The error is that of a value
 // that can't be bound.
 func (x *Executor) Shown(ctx context.Context, p *Program, r Request) ([]Shown, error) {
-	v := values{session: r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
+	v := values{session: &r.Session, variables: r.Variables, late: x.late(ctx, r.Session)}
 	var out []Shown
 	var failed error
 	p.eachStatement(func(st dialect.Statement) {
@@ -37,7 +37,7 @@ func (x *Executor) Shown(ctx context.Context, p *Program, r Request) ([]Shown, e
 
 // Condition is an expression about rows as SQL, with the values of a session.
 func (x *Executor) Condition(ctx context.Context, s session.Session, e filter.Expr) (Shown, error) {
-	return (&values{session: s, late: x.late(ctx, s)}).shown(dialect.Condition(e))
+	return (&values{session: &s, late: x.late(ctx, s)}).shown(dialect.Condition(e))
 }
 
 func (v *values) shown(st dialect.Statement) (Shown, error) {
@@ -63,7 +63,7 @@ func (x *Executor) Truths(ctx context.Context, name string, table catalog.Name, 
 	if err != nil {
 		return nil, false, err
 	}
-	bound, err := (&values{session: s, late: x.late(ctx, s)}).bind(dialect.Truths(table, key, of))
+	bound, err := (&values{session: &s, late: x.late(ctx, s)}).bind(dialect.Truths(table, key, of))
 	if err != nil {
 		return nil, false, err
 	}
