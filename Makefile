@@ -18,7 +18,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/tenantry
-	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/tenantry ./services/tenantry
+	go build -trimpath $(PGO) -ldflags "$(LDFLAGS)" -o bin/tenantry ./services/tenantry
 
 .PHONY: run
 run: build ## run for development, with a Postgres and a demo tenant of its own
@@ -81,6 +81,20 @@ BENCH = bin/bench $(1) $(if $(Q),-q $(Q)) $(ARGS)
 bench-build: build
 	go build -trimpath -o bin/floor ./ops/bench/floor
 	go build -trimpath -o bin/bench ./ops/bench
+
+# What is measured is built as the container image is: by a profile of the set.
+PROFILE = ops/bench/tenantry.pgo
+bench bench-peers: PGO = -pgo=$(PROFILE)
+
+.PHONY: bench-profile
+bench-profile: bench-build ## write the profile that the container image and what is measured are built by
+	rm -rf $(PROFILES) && mkdir -p $(PROFILES) && cp bin/tenantry $(PROFILES)/tenantry
+	bin/bench profile -tenantry $(PROFILES)/tenantry -profiles $(PROFILES) -pairs 4
+	go tool pprof -proto $(PROFILES)/*.cpu.pprof >$(PROFILE)
+	rm -rf $(PROFILES)
+
+# A place that says nothing of the machine: the profile names the program that it is of.
+PROFILES = /tmp/tenantry-pgo
 
 .PHONY: bench
 bench: bench-build ## measure beside a hand-written floor; Q=Q1,Q3 for a part, ARGS=-check to fail below the targets
