@@ -10,6 +10,10 @@ import (
 // reference table.
 const fewClients = 8
 
+// peerClients is how many there are beside PostGraphile: twice the pool of both, so
+// that neither waits for clients.
+const peerClients = 16
+
 // chooseClients looks for the number of connections with which the floor's
 // queries cost, relative to its Q1, what they cost in the reference table. How much
 // of a small query is switching between processes depends on the machine and on

@@ -103,7 +103,9 @@ func readOptions(args []string) (options, error) {
 	}
 	o.scale, o.starts = 1, 5
 	switch o.command {
-	case "run", "peers":
+	case "run":
+	case "peers":
+		o.clients = cmp.Or(o.clients, peerClients)
 	case "profile":
 		o.clients = cmp.Or(o.clients, fewClients)
 	case "smoke":

@@ -45,8 +45,9 @@ func TestGuessingIsSlowedByTheAddressThatTheProxyTells(t *testing.T) {
 		}
 	}
 	// What the client itself puts in front is not believed, nor does it cost others.
-	for from, want := range map[string]string{"198.51.100.9": "access-denied", "192.0.2.77, 203.0.113.7": "rate-limit-exceeded"} {
-		if got := try(from, "guess"); got != want {
+	// Of two guesses one may come just when a thief's wait has ended, but not both.
+	for from, want := range map[string]string{"198.51.100.9": "access-denied access-denied", "192.0.2.77, 203.0.113.7": "rate-limit-exceeded"} {
+		if got := try(from, "guess") + " " + try(from, "guess"); !strings.HasSuffix(got, want) {
 			t.Errorf("from %s: %q, expected %q", from, got, want)
 		}
 	}

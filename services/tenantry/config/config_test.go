@@ -173,7 +173,7 @@ func TestEveryMistakeIsToldAtOnceByTheNameThatWasUsed(t *testing.T) {
 		"TENANTRY_MANAGED_EXTENSIONS: expected names",
 		"TENANTRY_OPERATOR_KEY: expected printable ASCII",
 		"TENANTRY_PLANS: expected each plan once, got free twice", "TENANTRY_PLANS: expected a plan such as free requests=10",
-		`TENANTRY_PLANS: expected requests, concurrent, actions, sockets, calls, timeout or egress in the plan big, got "speed=3"`,
+		`TENANTRY_PLANS: expected one of actions, calls, concurrent, connections, egress, project-egress, requests, sockets, timeout in the plan big, got "speed=3"`,
 		`TENANTRY_PLANS: expected a number from 1 to 1000000 in the plan small, got "sockets=0"`,
 		"TENANTRY_REDIS_URL: expected a URL such as redis://",
 	}
