@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -106,10 +107,17 @@ func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgco
 }
 
 // outdated reports that a prepared statement can't be used any more: a column
-// has another type now, or a pooler between lost it. The statement is forgotten.
+// has another type now, a type was made anew, or a pooler between lost it. The
+// statement is forgotten.
 func outdated(conn *pgconn.PgConn, st Bound, err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || pg.Code != "26000" && (pg.Code != "0A000" || pg.Routine != revalidates) {
+	if !ok {
+		return false
+	}
+	switch {
+	case pg.Code == "26000", pg.Code == "0A000" && pg.Routine == revalidates:
+	case pg.Code == "XX000" && strings.HasPrefix(pg.Message, "cache lookup failed"): // a type is gone; Postgres never translates this
+	default:
 		return false
 	}
 	kept := statementsOf(conn)
