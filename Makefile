@@ -87,7 +87,7 @@ bench-build: build
 
 # What is measured is built as the container image is: by a profile of the set.
 PROFILE = ops/bench/tenantry.pgo
-bench bench-peers: PGO = -pgo=$(PROFILE)
+bench bench-peers profile: PGO = -pgo=$(PROFILE)
 
 .PHONY: bench-profile
 bench-profile: bench-build ## write the profile that the container image and what is measured are built by

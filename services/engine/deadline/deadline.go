@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// Shared hands out contexts with a deadline. Those of the same
-// parent and limit that start within a hundredth of the limit share one: a timer
-// for each request costs as much as binding its values, and a limit that is a
-// hundredth longer for some is still that limit. The zero value is ready; safe
-// for concurrent use.
+// Shared hands out contexts with a deadline. Those of the same parent and limit that
+// start within a hundredth of the limit share one: a timer for each request costs as
+// much as binding its values, and a limit that is a hundredth longer for some is still
+// that limit. The zero value is ready; safe for concurrent use.
 //
 // What is shared is not cancelled when one of the requests ends, so nothing that
 // a request starts may wait for that.

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +18,7 @@ func TestAStatementOutlivesATypeThatIsMadeAnew(t *testing.T) {
 	address := pgtest.Database(t)
 	db, err := pgx.Connect(t.Context(), address)
 	must(t, err)
-	t.Cleanup(func() { _ = db.Close(t.Context()) })
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
 	src, err := source.NewPools(nil).Source(vault.NewSecret(address), source.Options{MaxConnections: 1, Trusted: true})
 	must(t, err)
 	t.Cleanup(src.Close)
