@@ -56,8 +56,13 @@ var measured = []struct {
 // newReplayedProject is a project whose database is a replay.
 func newReplayedProject(b testing.TB, edits ...func(*instance.Config, *instance.Outside)) *instance.Instance {
 	b.Helper()
+	return newReplayedProjectOn(b, newReplay(), edits...)
+}
+
+func newReplayedProjectOn(b testing.TB, stand *replay, edits ...func(*instance.Config, *instance.Outside)) *instance.Instance {
+	b.Helper()
 	p := newProject(b)
-	src, err := source.NewPools(newReplay().dial).Source(vault.NewSecret(p.db.Config().ConnString()), source.Options{MaxConnections: 1})
+	src, err := source.NewPools(stand.dial).Source(vault.NewSecret(p.db.Config().ConnString()), source.Options{MaxConnections: 1})
 	must(b, err)
 	b.Cleanup(src.Close)
 	recorder := audit.NewRecorder(discard{}, audit.Options{})

@@ -117,7 +117,7 @@ func (p *Pools) Source(address vault.Secret, o Options) (*Source, error) {
 			places: make(chan struct{}, config.MaxConns)}
 		shared.unprepared.Store(o.Unprepared)
 		shared.bare.Store(o.Unprepared) // who asks for no names has a pooler
-		config.BeforeConnect = shared.beforeConnect
+		config.BeforeConnect, config.BeforeClose = shared.beforeConnect, unwatch
 		p.pools[key] = shared
 	}
 	shared.shares++
@@ -165,11 +165,14 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 		// would open the gap that it closes.
 		c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	}
-	// A request that ends cancels its SQL in Postgres, not just its own waiting.
-	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, CancelRequestDelay: 0, DeadlineDelay: 2 * time.Second}
-	}
+	c.BuildContextWatcherHandler = cancelling
 	return config, nil
+}
+
+// cancelling makes a request that ends cancel its SQL in Postgres, not just its own
+// waiting.
+func cancelling(conn *pgconn.PgConn) ctxwatch.Handler {
+	return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, CancelRequestDelay: 0, DeadlineDelay: 2 * time.Second}
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {

@@ -147,7 +147,7 @@ func (s *Source) batch(ctx context.Context, conn *pgconn.PgConn, statements []Bo
 
 // readValue copies the value of a statement: the first column of its only row,
 // where SQL NULL is JSON null, or its rows as JSON.
-func readValue(rows *pgconn.ResultReader, st Bound) []byte {
+func readValue(rows rows, st Bound) []byte {
 	if st.Columns != nil {
 		return readRows(append(st.room(2048), st.Begin...), rows, st)
 	}
@@ -167,7 +167,7 @@ func (b Bound) room(n int) []byte {
 }
 
 // readRows reads plain rows as a list of objects.
-func readRows(out []byte, rows *pgconn.ResultReader, st Bound) []byte {
+func readRows(out []byte, rows rows, st Bound) []byte {
 	out = append(out, '[')
 	for n := 0; rows.NextRow(); n++ {
 		if n > 0 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tenantry/services/engine/rowjson"
@@ -36,15 +37,25 @@ const maxPrepared = 32 << 10
 
 func (b Bound) large() bool { return len(b.SQL) > maxPrepared }
 
+// values is how many bytes the values have.
+func (b Bound) values() int {
+	size := 0
+	for _, arg := range b.Args {
+		size += len(arg)
+	}
+	return size
+}
+
 // statementCapacity is how many prepared statements a connection keeps.
 const statementCapacity = 256
 
-// statements are the prepared statements of one connection, by text. They live
-// as long as it and are used by whoever holds it.
+// statements are the prepared statements of one connection, by text, and the
+// exchange that runs them. They live as long as it and are used by whoever holds it.
 type statements struct {
-	byText map[string]*list.Element // of *pgconn.StatementDescription
-	recent list.List                // the one that was used last is first
-	named  uint64
+	byText   map[string]*list.Element // of *pgconn.StatementDescription
+	recent   list.List                // the one that was used last is first
+	named    uint64
+	exchange exchange
 }
 
 const statementsKey = "tenantry.statements"
@@ -54,9 +65,16 @@ func statementsOf(conn *pgconn.PgConn) *statements {
 	if kept, ok := data[statementsKey].(*statements); ok {
 		return kept
 	}
-	kept := &statements{byText: map[string]*list.Element{}}
+	kept := &statements{byText: map[string]*list.Element{}, exchange: exchange{conn: conn, watch: watch{handler: cancelling(conn)}}}
 	data[statementsKey] = kept
 	return kept
+}
+
+// unwatch ends what a connection that is closed has with contexts.
+func unwatch(conn *pgx.Conn) {
+	if kept, ok := conn.PgConn().CustomData()[statementsKey].(*statements); ok {
+		kept.exchange.watch.close()
+	}
 }
 
 // get finds a statement prepared, or prepares it and counts that.
@@ -95,15 +113,19 @@ func (k *statements) forget(sql string) {
 
 // send sends one statement; the reader must be closed before the connection is
 // used again.
-func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (*pgconn.ResultReader, error) {
+func (s *Source) send(ctx context.Context, conn *pgconn.PgConn, st Bound) (rows, error) {
 	if s.unnamed() || st.large() {
 		return conn.ExecParams(ctx, st.SQL, st.Args, nil, nil, nil), nil
 	}
-	prepared, err := statementsOf(conn).get(ctx, conn, st.SQL, &s.pool.prepared)
+	kept := statementsOf(conn)
+	prepared, err := kept.get(ctx, conn, st.SQL, &s.pool.prepared)
 	if err != nil {
 		return nil, err
 	}
-	return conn.ExecStatement(ctx, prepared, st.Args, nil, nil), nil
+	if st.values() > maxExchange {
+		return conn.ExecStatement(ctx, prepared, st.Args, nil, nil), nil
+	}
+	return kept.exchange.start(ctx, prepared.Name, st.Args), nil
 }
 
 // outdated reports that a prepared statement can't be used any more: a column
