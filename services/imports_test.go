@@ -176,6 +176,7 @@ var libraries = map[string]struct {
 	"github.com/valyala/fasthttp":                              {[]string{"ops/bench/floor"}, nil, "the handler of the benchmark's action must cost next to nothing; elsewhere fiber hides it"},
 	"github.com/vektah/gqlparser/v2":                           {[]string{"services/engine/operation", "services/engine/schema", "services/engine/planner", "services/engine/derive"}, []string{"services"}, "GraphQL documents end where plans begin, or where an action is made of one"},
 	"github.com/redis/go-redis/v9":                             {[]string{"policy/limits"}, nil, "limits are all that nodes share outside of Postgres"},
+	"golang.org/x/net":                                         {[]string{"ops/rawconn"}, nil, "the tests of what a connection must do"},
 	"golang.org/x/sync":                                        {[]string{"services", "policy", "tenants", "ops"}, nil, "the standard library's annex"},
 	"golang.org/x/time":                                        {[]string{"services", "policy", "tenants", "ops"}, nil, "the standard library's annex"},
 }

@@ -21,6 +21,7 @@ import (
 	"code.dny.dev/ssrf"
 
 	"tenantry/api/errcode"
+	"tenantry/ops/rawconn"
 )
 
 // metadataAddresses are those at which clouds answer with machine credentials.
@@ -170,7 +171,7 @@ func (g *Guard) dial(ctx context.Context, network, addr string, ports Ports) (ne
 	for _, target := range targets {
 		conn, err := g.dialer.DialContext(ctx, network, target.String())
 		if err == nil {
-			return conn, nil
+			return rawconn.Wrap(conn), nil
 		}
 		if failed == nil {
 			failed = err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"tenantry/ops/rawconn"
 )
 
 // rows are what a statement answers, read one after the other. Values belong to the
@@ -58,6 +60,9 @@ func (x *exchange) start(ctx context.Context, statement string, values [][]byte)
 		return x
 	}
 	x.bind.PreparedStatement, x.bind.Parameters = statement, values
+	if conn, ok := x.conn.Conn().(rawconn.Deferring); ok { // all of it is in one write, and the answer is read next
+		conn.DeferWrite()
+	}
 	f := x.conn.Frontend()
 	f.SendBind(&x.bind)
 	f.SendExecute(&executeAll)

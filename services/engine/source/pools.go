@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantry/api/errcode"
+	"tenantry/ops/rawconn"
 	"tenantry/tenants/vault"
 )
 
@@ -165,6 +166,7 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 		// would open the gap that it closes.
 		c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	}
+	c.DialFunc = pgconn.DialFunc(rawconn.Dialer(c.DialFunc))
 	c.BuildContextWatcherHandler = cancelling
 	return config, nil
 }

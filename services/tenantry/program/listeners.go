@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"tenantry/ops/lifecycle"
+	"tenantry/ops/rawconn"
 	"tenantry/services/tenantry/config"
 )
 
@@ -47,7 +48,7 @@ func listen(cfg config.Config) (listeners, error) {
 func listenOn(what, flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
-		return l, nil
+		return rawconn.Listener(l), nil
 	}
 	reason := err.Error()
 	var cause syscall.Errno
