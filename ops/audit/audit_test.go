@@ -152,6 +152,37 @@ func TestSampledRequestsMakeRoomForDenials(t *testing.T) {
 	}
 }
 
+// Samples of ordinary requests gather for longer; what else happens takes them along.
+func TestOrdinaryEventsWaitForOthers(t *testing.T) {
+	t.Parallel()
+	log := &memory{}
+	r := recorder(t, log, audit.Options{Interval: 20 * time.Millisecond, Patience: time.Minute})
+	for range 3 {
+		r.Record(audit.Event{Kind: audit.KindRequest, Outcome: audit.OK})
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n := len(log.events()); n != 0 {
+		t.Fatalf("%d requests were written alone", n)
+	}
+	r.Record(audit.Event{Kind: audit.KindDenial})
+	for until := time.Now().Add(10 * time.Second); len(log.events()) < 4; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d of 4 events are written", len(log.events()))
+		}
+	}
+	if log.calls != 1 {
+		t.Errorf("%d appends, want one", log.calls)
+	}
+
+	impatient := recorder(t, log, audit.Options{Patience: 20 * time.Millisecond})
+	impatient.Record(audit.Event{Kind: audit.KindRequest})
+	for until := time.Now().Add(10 * time.Second); len(log.events()) < 5; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("a request alone is never written")
+		}
+	}
+}
+
 func TestARejectedEventDoesNotTakeOthersWithIt(t *testing.T) {
 	t.Parallel()
 	log := &memory{reject: "bad"}

@@ -14,6 +14,7 @@ type Options struct {
 	Queue    int           // events held while the log is slow or down; default 65536
 	Batch    int           // events per Append; default 512
 	Interval time.Duration // how long events may gather before they are written; default 100 ms
+	Patience time.Duration // the same while all of them are samples of what is ordinary; default 1 s
 	Timeout  time.Duration // of one Append; default 10 s
 	Logger   *slog.Logger  // default slog.Default()
 }
@@ -27,6 +28,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Interval <= 0 {
 		o.Interval = 100 * time.Millisecond
+	}
+	if o.Patience <= 0 {
+		o.Patience = max(time.Second, o.Interval)
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
@@ -59,6 +63,7 @@ type Recorder struct {
 	last    error // of the last Append
 
 	wake  chan struct{} // something is queued
+	press chan struct{} // something is queued that is not ordinary
 	flush chan struct{} // don't wait for more
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -69,7 +74,7 @@ func NewRecorder(log Log, opts Options) *Recorder {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Recorder{
 		log: log, opt: opts.withDefaults(),
-		moved: make(chan struct{}), wake: make(chan struct{}, 1), flush: make(chan struct{}, 1),
+		moved: make(chan struct{}), wake: make(chan struct{}, 1), press: make(chan struct{}, 1), flush: make(chan struct{}, 1),
 		stop: stop, done: make(chan struct{}),
 	}
 	go r.run(ctx)
@@ -83,8 +88,8 @@ func NewRecorder(log Log, opts Options) *Recorder {
 func (r *Recorder) Record(e Event) {
 	e = e.Complete(time.Now())
 	r.mu.Lock()
-	room := r.opt.Queue
-	if e.Kind == KindRequest || e.Kind == KindDecision && e.Outcome == OK {
+	room, common := r.opt.Queue, ordinary(e)
+	if common {
 		room = r.opt.Queue * 3 / 4
 	}
 	if r.closed || len(r.queue) >= room {
@@ -96,6 +101,15 @@ func (r *Recorder) Record(e Event) {
 	r.in++
 	r.mu.Unlock()
 	signal(r.wake)
+	if !common {
+		signal(r.press)
+	}
+}
+
+// ordinary events are samples of what was allowed: others come first, and are written
+// sooner.
+func ordinary(e Event) bool {
+	return e.Kind == KindRequest || e.Kind == KindDecision && e.Outcome == OK
 }
 
 func signal(c chan struct{}) {
@@ -184,7 +198,7 @@ func (r *Recorder) run(ctx context.Context) {
 			}
 		}
 		if len(r.head()) < r.opt.Batch {
-			r.gather(ctx, r.opt.Interval)
+			r.gather(ctx)
 		}
 		err := r.write(ctx, r.head())
 		if ctx.Err() != nil && err != nil {
@@ -205,14 +219,24 @@ func (r *Recorder) run(ctx context.Context) {
 	}
 }
 
-// gather lets events come together, until someone flushes.
-func (r *Recorder) gather(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-r.flush:
-	case <-ctx.Done():
+// gather lets events come together, until someone flushes: for as long as the
+// patience lasts, or the interval after one that is not ordinary.
+func (r *Recorder) gather(ctx context.Context) {
+	enough := time.NewTimer(r.opt.Patience)
+	defer enough.Stop()
+	press := r.press
+	for {
+		select {
+		case <-enough.C:
+			return
+		case <-press:
+			press = nil
+			enough.Reset(r.opt.Interval)
+		case <-r.flush:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
