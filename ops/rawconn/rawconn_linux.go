@@ -143,10 +143,10 @@ func (c *rawConn) failed(op string, errno syscall.Errno) error {
 // receive reads once what is there; false is nothing.
 func (c *rawConn) receive(fd uintptr) bool {
 	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.in.buf))), uintptr(len(c.in.buf)), syscall.MSG_DONTWAIT, 0, 0)
+		n, errno := transferred(syscall.SYS_RECVFROM, fd, c.in.buf, syscall.MSG_DONTWAIT)
 		switch errno {
 		case 0:
-			c.in.n = int(n)
+			c.in.n = n
 			return true
 		case syscall.EINTR:
 		case syscall.EAGAIN:
@@ -158,14 +158,17 @@ func (c *rawConn) receive(fd uintptr) bool {
 	}
 }
 
+// most is how many bytes one call writes: nobody else gets the processor meanwhile.
+const most = 256 << 10
+
 // send writes until all is written; false is that there is no room for more.
 func (c *rawConn) send(fd uintptr) bool {
 	for c.out.n < len(c.out.buf) {
-		left := c.out.buf[c.out.n:]
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(left))), uintptr(len(left)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+		left := c.out.buf[c.out.n:min(len(c.out.buf), c.out.n+most)]
+		n, errno := transferred(syscall.SYS_SENDTO, fd, left, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 		switch errno {
 		case 0:
-			c.out.n += int(n)
+			c.out.n += n
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return false
@@ -185,4 +188,11 @@ func (c *rawConn) sendThenReceive(fd uintptr) bool {
 	}
 	c.sent = true
 	return !c.send(fd) || c.out.errno != 0
+}
+
+// transferred makes a call of the kernel that takes from buf or fills it, which it
+// does not keep. The socket is in non-blocking mode, so the call does not wait.
+func transferred(call, fd uintptr, buf []byte, flags uintptr) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), flags, 0, 0) //nolint:gosec // the one place where a buffer is handed to the kernel
+	return int(n), errno
 }
