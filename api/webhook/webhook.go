@@ -87,12 +87,28 @@ func Key(secret string) ([]byte, error) {
 // Sign returns the value of webhook-signature: one "v1,…" per key, in order,
 // over "{id}.{unix seconds}.{body}" as the Standard Webhooks specification says.
 func Sign(keys [][]byte, id string, at time.Time, body []byte) string {
-	return NewSigner(keys).Sign(id, at, body)
+	lasting := make([]SigningKey, len(keys))
+	for i, key := range keys {
+		lasting[i].Key = key
+	}
+	return NewSigner(lasting).Sign(id, at, body)
+}
+
+// SigningKey is a decoded signing secret.
+type SigningKey struct {
+	Key []byte
+	// Until is when it signs no more; zero is never.
+	Until time.Time
 }
 
 // Signer signs with the same keys again and again. Safe for concurrent use.
 type Signer struct {
-	macs []*sync.Pool // of *signing, one for each key
+	keys []signerKey
+}
+
+type signerKey struct {
+	macs  *sync.Pool // of *signing
+	until time.Time
 }
 
 // signing is what one signature needs, to be used again.
@@ -102,30 +118,35 @@ type signing struct {
 	prefix []byte
 }
 
-// NewSigner returns a Signer for decoded keys; without keys it signs nothing.
-func NewSigner(keys [][]byte) *Signer {
-	s := &Signer{macs: make([]*sync.Pool, len(keys))}
+// NewSigner returns a Signer for keys; without keys it signs nothing.
+func NewSigner(keys []SigningKey) *Signer {
+	s := &Signer{keys: make([]signerKey, len(keys))}
 	for i, key := range keys {
-		s.macs[i] = &sync.Pool{New: func() any { return &signing{mac: hmac.New(sha256.New, key)} }}
+		s.keys[i] = signerKey{until: key.Until, macs: &sync.Pool{New: func() any { return &signing{mac: hmac.New(sha256.New, key.Key)} }}}
 	}
 	return s
 }
 
-// Sign returns what the function of that name does; empty without keys.
+// Sign returns what the function of that name does, with the keys that still sign at
+// that time; empty without any.
 func (s *Signer) Sign(id string, at time.Time, body []byte) string {
 	const size = len("v1,") + 44 // base64 of 32 bytes
-	out := make([]byte, 0, len(s.macs)*(size+1))
-	for i, pool := range s.macs {
-		one := pool.Get().(*signing)
+	out := make([]byte, 0, len(s.keys)*(size+1))
+	for i := range s.keys {
+		key := &s.keys[i]
+		if !key.until.IsZero() && !at.Before(key.until) {
+			continue
+		}
+		one := key.macs.Get().(*signing)
 		one.prefix = append(strconv.AppendInt(append(append(one.prefix[:0], id...), '.'), at.Unix(), 10), '.')
 		one.mac.Reset()
 		one.mac.Write(one.prefix)
 		one.mac.Write(body)
-		if i > 0 {
+		if len(out) > 0 {
 			out = append(out, ' ')
 		}
 		out = base64.StdEncoding.AppendEncode(append(out, "v1,"...), one.mac.Sum(one.sum[:0]))
-		pool.Put(one)
+		key.macs.Put(one)
 	}
 	return string(out)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTablesAreTrackedWithTheirRelationships(t *testing.T) {
@@ -372,7 +373,7 @@ func TestSecretsOfAProjectAreNotGivenBack(t *testing.T) {
 		t.Errorf("shown without being asked: %s", signing.text)
 	}
 	second := s.want(201, owner, "POST", p+"/signing-secrets", "")
-	if !strings.HasPrefix(second.str(t, "secret"), "whsec_") {
+	if !strings.HasPrefix(second.str(t, "secret"), "whsec_") || second.at(t, "expires_at") != nil {
 		t.Errorf("made %s", second.text)
 	}
 	s.want(409, owner, "POST", p+"/signing-secrets", "")
@@ -388,6 +389,45 @@ func TestSecretsOfAProjectAreNotGivenBack(t *testing.T) {
 	}
 	if whole := s.want(200, owner, "GET", p+"/audit", "").text + s.logs.String(); strings.Contains(whole, "canary") || strings.Contains(whole, "whsec_") {
 		t.Error("audit or logs hold a secret")
+	}
+}
+
+func TestTheOlderSigningSecretExpires(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	tenant, owner := s.tenant("acme")
+	p := s.project(tenant, owner, "shop") + "/signing-secrets"
+	ends := func() time.Duration {
+		t.Helper()
+		list := s.want(200, owner, "GET", p, "")
+		if list.at(t, "items.1.expires_at") != nil {
+			t.Errorf("the newest one ends: %s", list.text)
+		}
+		end, err := time.Parse(time.RFC3339Nano, list.str(t, "items.0.expires_at"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Until(end).Round(time.Hour)
+	}
+	for _, c := range []struct {
+		body string
+		want time.Duration
+	}{{"", 24 * time.Hour}, {`{}`, 24 * time.Hour}, {`{"overlap_hours": 720}`, 720 * time.Hour}} {
+		made := s.want(201, owner, "POST", p, c.body)
+		if got := ends(); got != c.want {
+			t.Errorf("%s: ends in %v", c.body, got)
+		}
+		// The older one is all that is left, so it has no end any more.
+		s.want(204, owner, "DELETE", p+"/"+made.str(t, "id"), "")
+		if list := s.want(200, owner, "GET", p, ""); list.at(t, "items.0.expires_at") != nil {
+			t.Errorf("left %s", list.text)
+		}
+	}
+	s.want(422, owner, "POST", p, `{"overlap_hours": 721}`)
+	s.want(422, owner, "POST", p, `{"overlap_hours": -1}`)
+	only := s.want(201, owner, "POST", p, `{"overlap_hours": 0}`).str(t, "id")
+	if list := s.want(200, owner, "GET", p, ""); list.at(t, "items.0.id") != only || strings.Count(list.text, `"id"`) != 1 {
+		t.Errorf("without overlap %s", list.text)
 	}
 }
 

@@ -17,6 +17,7 @@ type signingSecretView struct {
 	ID        string    `json:"id"`
 	Secret    string    `json:"secret,omitempty" doc:"At creation, and with reveal=true."`
 	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero" doc:"When it signs no more; left out while no newer one takes its place."`
 }
 
 type signingSecretOutput struct{ Body signingSecretView }
@@ -26,7 +27,7 @@ func (s *service) registerSigningSecrets() {
 	register(s, endpoint{id: "listSigningSecrets", method: http.MethodGet, path: "/projects/{project}/signing-secrets", class: authz.ClassRead, tag: tag,
 		summary: "Secrets that sign calls to the project's handlers"}, s.listSigningSecrets)
 	register(s, endpoint{id: "createSigningSecret", method: http.MethodPost, path: "/projects/{project}/signing-secrets", class: authz.ClassSecrets, tag: tag,
-		status: http.StatusCreated, summary: "Make a second secret, for rotation"}, s.createSigningSecret)
+		status: http.StatusCreated, summary: "Make a new secret, for rotation: both sign every call until the older one expires"}, s.createSigningSecret)
 	register(s, endpoint{id: "deleteSigningSecret", method: http.MethodDelete, path: "/projects/{project}/signing-secrets/{secret}", class: authz.ClassSecrets,
 		tag: tag, status: http.StatusNoContent, summary: "Stop signing with a secret"}, s.deleteSigningSecret)
 }
@@ -54,16 +55,20 @@ func (s *service) listSigningSecrets(ctx context.Context, c *call, in *listSigni
 			return nil, err
 		}
 	}
-	list := slices.Clone(set.SigningSecrets)
+	list := set.ActiveSigningSecrets(s.Now())
 	slices.SortFunc(list, func(a, b settings.SigningSecret) int { return strings.Compare(a.ID, b.ID) })
 	items, next, err := cut(list, in.PageInput, func(secret settings.SigningSecret) string { return secret.ID })
 	return pageOf(items, next, func(secret settings.SigningSecret) signingSecretView {
-		v := signingSecretView{ID: secret.ID, CreatedAt: secret.CreatedAt.UTC()}
+		v := viewSigningSecret(secret)
 		if in.Reveal {
 			v.Secret = secret.Secret.Reveal()
 		}
 		return v
 	}), err
+}
+
+func viewSigningSecret(secret settings.SigningSecret) signingSecretView {
+	return signingSecretView{ID: secret.ID, CreatedAt: secret.CreatedAt.UTC(), ExpiresAt: secret.ExpiresAt.UTC()}
 }
 
 func orForbidden(err error) error {
@@ -73,19 +78,32 @@ func orForbidden(err error) error {
 	return errForbidden
 }
 
-func (s *service) createSigningSecret(ctx context.Context, c *call, _ *ProjectPath) (*signingSecretOutput, error) {
-	made := settings.NewSigningSecret(s.Now().UTC())
+type createSigningInput struct {
+	ProjectPath
+	Body *struct {
+		OverlapHours *int `json:"overlap_hours,omitempty" minimum:"0" maximum:"720" doc:"For how many hours the older secret goes on signing; 24 by default, 0 ends it now."`
+	} `required:"false"`
+}
+
+func (s *service) createSigningSecret(ctx context.Context, c *call, in *createSigningInput) (*signingSecretOutput, error) {
+	made, overlap := settings.NewSigningSecret(s.Now().UTC()), settings.SigningSecretOverlap
+	if in.Body != nil && in.Body.OverlapHours != nil {
+		overlap = time.Duration(*in.Body.OverlapHours) * time.Hour
+	}
 	_, err := s.changeSettings(ctx, c, "", "signing_secret.create", c.in("signing-secrets", made.ID), func(set *settings.Settings) error {
-		if len(set.SigningSecrets) >= settings.MaxSigningSecrets {
-			return problem(http.StatusConflict, errcode.Conflict, "two signing secrets are active already; delete one first")
+		next, ok := set.WithSigningSecret(made, overlap)
+		if !ok {
+			return problem(http.StatusConflict, errcode.Conflict, "two signing secrets are active already; delete one first, or wait until it expires")
 		}
-		set.SigningSecrets = append(set.SigningSecrets, made)
+		*set = next
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &signingSecretOutput{signingSecretView{ID: made.ID, Secret: made.Secret.Reveal(), CreatedAt: made.CreatedAt}}, nil
+	v := viewSigningSecret(made)
+	v.Secret = made.Secret.Reveal()
+	return &signingSecretOutput{v}, nil
 }
 
 type deleteSigningInput struct {
@@ -95,14 +113,15 @@ type deleteSigningInput struct {
 
 func (s *service) deleteSigningSecret(ctx context.Context, c *call, in *deleteSigningInput) (*empty, error) {
 	_, err := s.changeSettings(ctx, c, "", "signing_secret.delete", c.in("signing-secrets", in.Secret), func(set *settings.Settings) error {
-		at := slices.IndexFunc(set.SigningSecrets, func(secret settings.SigningSecret) bool { return secret.ID == in.Secret })
-		switch {
-		case at < 0:
+		now := s.Now()
+		if !slices.ContainsFunc(set.ActiveSigningSecrets(now), func(secret settings.SigningSecret) bool { return secret.ID == in.Secret }) {
 			return errNotFound
-		case len(set.SigningSecrets) == 1:
+		}
+		next, ok := set.WithoutSigningSecret(in.Secret, now)
+		if !ok {
 			return problem(http.StatusConflict, errcode.Conflict, "it is the only signing secret; make another one first")
 		}
-		set.SigningSecrets = slices.Delete(set.SigningSecrets, at, at+1)
+		*set = next
 		return nil
 	})
 	return nil, err

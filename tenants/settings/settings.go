@@ -6,12 +6,7 @@
 package settings
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
-	"time"
-
-	"github.com/google/uuid"
 
 	"tenantry/tenants/vault"
 )
@@ -180,26 +175,4 @@ type Variable struct {
 	Name   string       `json:"name"`
 	Value  vault.Secret `json:"value"`
 	Secret bool         `json:"secret"`
-}
-
-// SigningSecret signs outgoing webhook calls (contracts §14).
-type SigningSecret struct {
-	ID        string       `json:"id"`
-	Secret    vault.Secret `json:"secret"` // whsec_<base64 of 32 bytes>
-	CreatedAt time.Time    `json:"created_at"`
-}
-
-// MaxSigningSecrets is how many may be active: the old and the new one of a
-// rotation.
-const MaxSigningSecrets = 2
-
-// NewSigningSecret makes a signing secret. now is the store's time.
-func NewSigningSecret(now time.Time) SigningSecret {
-	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails, by its documentation
-	return SigningSecret{
-		ID:        uuid.Must(uuid.NewV7()).String(),
-		Secret:    vault.NewSecret("whsec_" + base64.StdEncoding.EncodeToString(random[:])),
-		CreatedAt: now,
-	}
 }

@@ -242,6 +242,7 @@ func TestSettingsAreValidatedWhole(t *testing.T) {
 		"third signing secret": {func(s *settings.Settings) {
 			s.SigningSecrets = append(s.SigningSecrets, settings.NewSigningSecret(time.Now()), settings.NewSigningSecret(time.Now()))
 		}, "/signing_secrets"},
+		"newest secret ends":  {func(s *settings.Settings) { s.SigningSecrets[0].ExpiresAt = time.Now() }, "/signing_secrets/0/expires_at"},
 		"weak signing secret": {func(s *settings.Settings) { s.SigningSecrets[0].Secret = secret("whsec_c2hvcnQ=") }, "/signing_secrets/0/secret"},
 		"variable's name":     {func(s *settings.Settings) { s.Variables[0].Name = "1" }, "/variables/0/name"},
 		"variable twice":      {func(s *settings.Settings) { s.Variables = append(s.Variables, s.Variables[0]) }, "/variables/1/name"},

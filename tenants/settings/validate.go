@@ -29,6 +29,9 @@ func (s Settings) Validate() error {
 		if !validSigningSecret(secret.Secret.Reveal()) {
 			m.add(fmt.Sprintf("/signing_secrets/%d/secret", i), "expected whsec_ and base64 of 24 to 64 bytes")
 		}
+		if i == len(s.SigningSecrets)-1 && !secret.ExpiresAt.IsZero() {
+			m.add(fmt.Sprintf("/signing_secrets/%d/expires_at", i), "expected no end of the newest secret: nothing would sign after it")
+		}
 	}
 	if len(s.SigningKeys) > MaxSigningKeys {
 		m.add("/signing_keys", "expected at most %d", MaxSigningKeys)

@@ -44,8 +44,9 @@ type Options struct {
 	Variables func(name string) (value string, ok bool)
 	// Expand fills in {{NAME}} templates and names the variables that are missing.
 	Expand func(text string) (expanded string, missing []string)
-	// SigningKeys are decoded signing secrets, one or, during a rotation, two.
-	SigningKeys [][]byte
+	// SigningKeys are decoded signing secrets, one or, during a rotation, two; the last
+	// one has no end.
+	SigningKeys []webhook.SigningKey
 	// Delegation makes the tokens by which handlers call back; nil makes none.
 	Delegation *delegation.Keys
 	// MaxResponse is the most bytes that an answer's body may have, after

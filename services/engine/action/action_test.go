@@ -18,6 +18,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
+	"tenantry/api/webhook"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/model"
 )
@@ -112,7 +113,7 @@ func TestTheHandlerGetsExactlyThePayloadOfTheContract(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 		_, _ = io.WriteString(w, `{"order_id":"7","extra":12345678901234567890}`)
 	})
-	keys := [][]byte{[]byte(strings.Repeat("k", 24)), []byte(strings.Repeat("o", 32))}
+	keys := []webhook.SigningKey{{Key: []byte(strings.Repeat("k", 24))}, {Key: []byte(strings.Repeat("o", 32))}}
 	o := options(t, nil)
 	o.SigningKeys = keys
 	c := call(t, s.URL+"/place?x=1", "Order")
@@ -147,7 +148,7 @@ func TestTheHandlerGetsExactlyThePayloadOfTheContract(t *testing.T) {
 		}
 	}
 	for _, key := range keys {
-		reference, _ := standardwebhooks.NewWebhookRaw(key)
+		reference, _ := standardwebhooks.NewWebhookRaw(key.Key)
 		if err := reference.Verify(body, request.Header); err != nil {
 			t.Errorf("the reference library refuses the signature: %v", err)
 		}
@@ -158,6 +159,40 @@ func TestTheHandlerGetsExactlyThePayloadOfTheContract(t *testing.T) {
 	wantOutput := map[string]any{"order_id": "7", "extra": json.Number("12345678901234567890")}
 	if !reflect.DeepEqual(result.Output, wantOutput) || result.Status != 200 || result.Duration <= 0 {
 		t.Errorf("got %+v", result)
+	}
+}
+
+func TestASecretThatIsRotatedOutSignsUntilItsEnd(t *testing.T) {
+	t.Parallel()
+	var body []byte
+	var header http.Header
+	s := handler(t, func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		body, _ = io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, `null`)
+	})
+	now := time.Now()
+	older, newer := []byte(strings.Repeat("o", 24)), []byte(strings.Repeat("n", 32))
+	o := options(t, nil)
+	o.SigningKeys = []webhook.SigningKey{{Key: older, Until: now}, {Key: newer}}
+	for _, c := range []struct {
+		at         time.Time
+		signatures int
+		older      bool
+	}{{now.Add(-time.Second), 2, true}, {now, 1, false}, {now.Add(time.Minute), 1, false}} {
+		o.Now = func() time.Time { return c.at }
+		if _, err := New(o).Call(t.Context(), call(t, s.URL, "Order")); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(strings.Fields(header.Get("Webhook-Signature"))); got != c.signatures {
+			t.Errorf("%v from the end: %d signatures, want %d", c.at.Sub(now), got, c.signatures)
+		}
+		for key, wanted := range map[string]bool{string(older): c.older, string(newer): true} {
+			reference, _ := standardwebhooks.NewWebhookRaw([]byte(key))
+			if err := reference.Verify(body, header); (err == nil) != wanted {
+				t.Errorf("%v from the end, %c…: %v", c.at.Sub(now), key[0], err)
+			}
+		}
 	}
 }
 

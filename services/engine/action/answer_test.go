@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"tenantry/api/errcode"
+	"tenantry/api/webhook"
 	"tenantry/tenants/metadata"
 )
 
@@ -284,7 +285,7 @@ func TestNoSecretIsToldWhenAHandlerEchoesThem(t *testing.T) {
 		}
 		c.ClientHeaders = append(c.ClientHeaders, struct{ Name, Value string }{"Cookie", "canary-session"})
 		o := options(t, map[string]string{"HOOK": s.URL + "/hook?id=canary-in-url", "TOKEN": "canary-token", "KEY": "canary-key", "ODD": `canary"<odd>\x`})
-		o.SigningKeys = [][]byte{[]byte("canary-signing-key-24-bytes")}
+		o.SigningKeys = []webhook.SigningKey{{Key: []byte("canary-signing-key-24-bytes")}}
 		_, err := New(o).Call(t.Context(), c)
 		e := public(t, err)
 		told := toJSON(t, e.Internal)

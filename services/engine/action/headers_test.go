@@ -9,6 +9,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/api/graphqlhttp"
+	"tenantry/api/webhook"
 	"tenantry/policy/delegation"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/settings"
@@ -25,7 +26,7 @@ func received(t *testing.T, configuredFirst bool, change func(*metadata.ActionDe
 	})
 	o := options(t, map[string]string{"KEY": "k-1", "NAME": "tenant"})
 	o.ConfiguredFirst = configuredFirst
-	o.SigningKeys = [][]byte{[]byte(strings.Repeat("k", 24))}
+	o.SigningKeys = []webhook.SigningKey{{Key: []byte(strings.Repeat("k", 24))}}
 	c := call(t, s.URL, "Order")
 	change(&c.Action.Metadata.Definition)
 	c.ClientHeaders = client

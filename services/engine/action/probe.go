@@ -44,7 +44,7 @@ func (p *Probe) signs(now time.Time, own *webhook.Signer, signed bool) (time.Tim
 	case Forged:
 		var key [32]byte
 		_, _ = rand.Read(key[:]) // never fails: the runtime ends the program instead
-		own, signed = webhook.NewSigner([][]byte{key[:]}), true
+		own, signed = webhook.NewSigner([]webhook.SigningKey{{Key: key[:]}}), true
 	case Unsigned:
 		signed = false
 	}

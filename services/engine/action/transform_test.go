@@ -9,6 +9,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"tenantry/api/errcode"
+	"tenantry/api/webhook"
 	"tenantry/tenants/metadata"
 )
 
@@ -62,7 +63,7 @@ func TestATransformedRequestIsSignedAsItIsSent(t *testing.T) {
 				_, _ = io.WriteString(w, `{"order_id":"7"}`)
 			})
 			o := options(t, map[string]string{"HANDLER": s.URL})
-			o.SigningKeys = [][]byte{[]byte(key)}
+			o.SigningKeys = []webhook.SigningKey{{Key: []byte(key)}}
 			caller := New(o)
 			sent := transformed(t, "{{HANDLER}}/hook", "Order", c.transform, "")
 			sent.ID = "run-1"

@@ -1,17 +1,14 @@
 package instance
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
-	"tenantry/api/webhook"
 	"tenantry/policy/allowlist"
 	"tenantry/services/engine/operation"
 	"tenantry/tenants/metadata"
-	"tenantry/tenants/settings"
 )
 
 // allowedOperations makes the allow-list of a revision: the operations of all
@@ -133,16 +130,4 @@ func (i *Instance) checkListed(s session.Session, shape allowlist.Shape, trail *
 		i.outside.Metrics.RecordAllowlistRefusal(s.Role)
 	}
 	return err
-}
-
-func signingKeys(s settings.Settings) ([][]byte, error) {
-	var keys [][]byte
-	for _, secret := range s.SigningSecrets {
-		key, err := webhook.Key(secret.Secret.Reveal())
-		if err != nil {
-			return nil, fmt.Errorf("signing secret %s: %w", secret.ID, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
 }
