@@ -245,6 +245,30 @@ func TestTheProgramGeneratesFromFilesToo(t *testing.T) {
 	if text, _ := os.ReadFile(filepath.Join(theirs, "webhook.go")); err == nil || string(text) != "package mine\n" || !strings.Contains(string(out), "webhook.go is there and was not generated") {
 		t.Errorf("%v: %s; the file: %s", err, out, text)
 	}
+
+	// Nor is that of another action, before anything else is written.
+	if err := os.WriteFile(exported, []byte(strings.ReplaceAll(p.meta(200, "export_metadata", "{}").Text, `"recommend"`, `"suggest"`)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	one := filepath.Join(dir, "one")
+	generate := func(file, action string) (string, error) {
+		out, err := exec.Command(binary, "actions", "codegen", "--framework=go", "--action="+action, file, "--out="+one).CombinedOutput()
+		return string(out), err
+	}
+	for range 2 {
+		if out, err := generate("--sdl="+definition, "recommend"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if err := os.Remove(filepath.Join(one, "go.mod")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := generate("--metadata="+exported, "suggest"); err == nil || !strings.Contains(out, "contract.go is there and belongs to another action") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(one, "go.mod")); err == nil {
+		t.Error("something was written before the refusal")
+	}
 }
 
 // later is a generated handler in which what a comment shows stands in place of the

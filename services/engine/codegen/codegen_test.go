@@ -182,6 +182,44 @@ func TestHostileNamesAndTextsBecomeCodeThatCompiles(t *testing.T) {
 	}
 }
 
+func TestActionsOfAProjectNeverShareAFile(t *testing.T) {
+	t.Parallel()
+	// More than style and case: a controller's name, and a keyword that gets an underscore.
+	actions := []string{"place_order", "placeOrder", "PlaceOrder", "place__order", "placeorder", "placeOrderController", "return", "return_", "Return"}
+	doc := document(t, "type Query { place_order: Int }", "place_order")
+	for _, name := range actions[1:] {
+		other := doc.Actions[0]
+		other.Name = name
+		doc.Actions = append(doc.Actions, other)
+	}
+	// Go has a folder for each action; the others have these files for all of them.
+	common := strings.Fields("webhook.ts webhook.py webhook.java server.ts worker.ts index.ts app.py package.json tsconfig.json requirements.txt")
+	for _, framework := range codegen.Names() {
+		if framework == "go" {
+			continue
+		}
+		owner := map[string]string{}
+		for _, action := range actions {
+			for _, f := range generate(t, doc, action, framework) {
+				name := strings.ToLower(f.Name)
+				if slices.Contains(common, filepath.Base(name)) {
+					continue
+				}
+				if other, taken := owner[name]; taken {
+					t.Errorf("%s: %s is for %s and for %s", framework, f.Name, other, action)
+				}
+				owner[name] = action
+				if class := strings.TrimSuffix(filepath.Base(f.Name), ".java"); framework == "java-spring" && !strings.Contains(f.Content, " class "+class+" ") {
+					t.Errorf("%s does not have the class of its name:\n%s", f.Name, f.Content)
+				}
+			}
+		}
+		if len(owner) < len(actions) {
+			t.Errorf("%s: %d files for %d actions: %v", framework, len(owner), len(actions), owner)
+		}
+	}
+}
+
 func TestGeneratedCodeCompiles(t *testing.T) {
 	t.Parallel()
 	doc := placeOrder(t)

@@ -15,6 +15,7 @@ import (
 type contract struct {
 	framework   string
 	action      string
+	actions     []string // names of all actions of the project, sorted
 	comment     string
 	async       bool
 	transformed bool // the wire does not carry the contract as it is
@@ -59,6 +60,10 @@ func read(doc *metadata.Document, name string) (*contract, error) {
 		transformed: d.RequestTransform != nil || d.ResponseTransform != nil,
 		byName:      map[string]*declared{},
 	}
+	for _, other := range doc.Actions {
+		c.actions = append(c.actions, other.Name)
+	}
+	slices.Sort(c.actions)
 	if err := usable(a.Name, "action"); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ const javaSource = "src/main/java/tenantry/"
 // java makes the files of a Spring controller: the contract as records, the check,
 // and the controller.
 func java(c *contract, o Options) ([]File, error) {
-	class := reserve(javaKeywords, javaTypes).take(pascal(c.action))
+	class := c.distinct(func(action string) string { return reserve(javaKeywords, javaTypes).take(pascal(action)) }, "Controller")
 	names := reserve(javaKeywords, javaTypes, class)
 	d := dialect{names: map[string]string{}}
 	for _, t := range c.types {

@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -40,6 +41,27 @@ func (n namer) take(name string) string {
 	}
 	n[name] = true
 	return name
+}
+
+// distinct names the action's files in a style: no two actions of a project have the
+// same name, nor that of another with one of the endings, though they may lie in one
+// folder and place_order and placeOrder be one word in the style. File systems may
+// not tell case apart.
+func (c *contract) distinct(style func(action string) string, endings ...string) string {
+	endings, taken := append(endings, ""), namer{}
+	for _, action := range c.actions {
+		name := style(action)
+		for slices.ContainsFunc(endings, func(ending string) bool { return taken[strings.ToLower(name+ending)] }) {
+			name += "_"
+		}
+		if action == c.action {
+			return name
+		}
+		for _, ending := range endings {
+			taken[strings.ToLower(name+ending)] = true
+		}
+	}
+	return style(c.action)
 }
 
 // initialisms are written in capitals in Go.

@@ -35,7 +35,7 @@ func python(scaffold ...string) func(*contract, Options) ([]File, error) {
 			v.Types[i].Functional = functional(v.Types[i].Fields)
 		}
 		v.Function = reserve(pyKeywords, pyUsed).take(snake(c.action))
-		v.Module = reserve(pyKeywords).take(c.action)
+		v.Module = c.distinct(func(action string) string { return reserve(pyKeywords).take(action) })
 		v.delegate(o, pyText)
 		if s, ok := c.sample(c.pyLiterals(), c.output, nil); ok {
 			v.Sample, v.Later = s.print("    ", 1), c.async

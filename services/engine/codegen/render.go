@@ -40,7 +40,7 @@ type view struct {
 	// as their contract says.
 	Async, Transformed bool
 	Root               string // the way from the scaffold to the folder of everything
-	Module             string // Python: the module of the contract
+	Module             string // TypeScript, Python: the module of the contract
 	Class              string // Java: the class of the contract
 	Imports            []string
 	Types              []typeView

@@ -29,6 +29,7 @@ func typescript(scaffold ...string) func(*contract, Options) ([]File, error) {
 		d.fieldAs = func(_ namer, name string) string { return name }
 		d.valueAs = func(_ *declared, value string) string { return value }
 		v := c.view(d, o)
+		v.Module = c.distinct(func(action string) string { return action })
 		v.Function = reserve(tsTaken, tsUsed).take(camel(c.action))
 		v.delegate(o, tsText)
 		if s, ok := c.sample(c.tsLiterals(), c.output, nil); ok {
@@ -46,9 +47,9 @@ func typescript(scaffold ...string) func(*contract, Options) ([]File, error) {
 			if err != nil {
 				return nil, err
 			}
-			files = append(files, File{Name: strings.ReplaceAll(name, "{action}", c.action), Content: text, Scaffold: true})
+			files = append(files, File{Name: strings.ReplaceAll(name, "{action}", v.Module), Content: text, Scaffold: true})
 		}
-		for name, as := range map[string]string{"typescript/contract.ts": "tenantry/actions/" + c.action + ".ts", "typescript/webhook.ts": "tenantry/webhook.ts"} {
+		for name, as := range map[string]string{"typescript/contract.ts": "tenantry/actions/" + v.Module + ".ts", "typescript/webhook.ts": "tenantry/webhook.ts"} {
 			text, err := render(name, v)
 			if err != nil {
 				return nil, err

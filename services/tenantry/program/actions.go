@@ -181,8 +181,12 @@ func (g *generation) ask(ctx context.Context) ([]codegen.File, error) {
 	return answer.Files, nil
 }
 
-// generatedMark is in the first line of every file that may be written over.
-const generatedMark = "enerated by `tenantry actions codegen`"
+// generatedMark is in the first line of every file that may be written over,
+// actionMark follows where the file is that of one action.
+const (
+	generatedMark = "enerated by `tenantry actions codegen`"
+	actionMark    = generatedMark + " for the action "
+)
 
 // writeFiles writes below a folder and nowhere else, whatever the names say.
 // Scaffolds that are there stay; so do files that were not generated.
@@ -196,14 +200,14 @@ func writeFiles(stdout io.Writer, dir string, files []codegen.File) error {
 	}
 	defer root.Close()
 	for _, f := range files {
-		there, err := root.ReadFile(f.Name)
-		first, _, _ := strings.Cut(string(there), "\n")
-		switch {
-		case err == nil && f.Scaffold:
+		if err := replaceable(root, f); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		if _, err := root.Stat(f.Name); err == nil && f.Scaffold {
 			fmt.Fprintf(stdout, "kept  %s\n", f.Name)
 			continue
-		case err == nil && !strings.Contains(first, generatedMark):
-			return fmt.Errorf("%s is there and was not generated: choose another folder with --out", f.Name)
 		}
 		if err := root.MkdirAll(path.Dir(f.Name), 0o755); err != nil {
 			return err
@@ -212,6 +216,24 @@ func writeFiles(stdout io.Writer, dir string, files []codegen.File) error {
 			return err
 		}
 		fmt.Fprintf(stdout, "wrote %s\n", f.Name)
+	}
+	return nil
+}
+
+// replaceable says why a file may not be written: one that is there was not generated,
+// or is that of another action.
+func replaceable(root *os.Root, f codegen.File) error {
+	there, err := root.ReadFile(f.Name)
+	if err != nil || f.Scaffold {
+		return nil // nothing to lose: what can't be read is told when it is written
+	}
+	first, _, _ := strings.Cut(string(there), "\n")
+	next, _, _ := strings.Cut(f.Content, "\n")
+	switch {
+	case !strings.Contains(first, generatedMark):
+		return fmt.Errorf("%s is there and was not generated: choose another folder with --out", f.Name)
+	case strings.Contains(first, actionMark) && first != next:
+		return fmt.Errorf("%s is there and belongs to another action: choose another folder with --out", f.Name)
 	}
 	return nil
 }
