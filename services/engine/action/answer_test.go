@@ -302,6 +302,30 @@ func TestNoSecretIsToldWhenAHandlerEchoesThem(t *testing.T) {
 	}
 }
 
+func TestAPasswordInAnAddressIsNotTold(t *testing.T) {
+	t.Parallel()
+	s := handler(t, func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		w.WriteHeader(500)
+		_, _ = io.WriteString(w, r.Header.Get("Authorization")+" "+password)
+	})
+	at := func(user string) string { return strings.Replace(s.URL, "://", "://"+user+"@", 1) }
+	variables := map[string]string{"HOOK": at("shop:canary-password"), "PASSWORD": "canary-password"}
+	for name, c := range map[string]Call{
+		"literal": call(t, at("shop:canary-password")+"/hook", "Order"), "variable": call(t, "{{HOOK}}/hook", "Order"),
+		"part": call(t, at("shop:{{PASSWORD}}")+"/hook", "Order"),
+	} {
+		for _, transform := range []*metadata.RequestTransform{nil, {Version: 2, URL: at("shop:canary-password") + "/{{$body.action.name}}"}} {
+			c.Action.Metadata.Definition.RequestTransform = transform
+			_, err := New(options(t, variables)).Call(t.Context(), c)
+			told := toJSON(t, public(t, err).Internal)
+			if strings.Contains(told, "canary") || strings.Contains(told, "c2hvcDpjYW5hcnk") || !strings.Contains(told, masked) {
+				t.Errorf("%s, transform %t: a password is told: %s", name, transform != nil, told)
+			}
+		}
+	}
+}
+
 func TestABodyOfAFailureIsShownToAdminsAloneAndOnlyItsBeginning(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{

@@ -3,6 +3,7 @@ package action
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -68,13 +69,13 @@ func (x *exchange) detail(reason string) *detail {
 		first = x.before
 	}
 	d := &detail{Error: reason, Request: &detailRequest{
-		URL:     def.Handler,
+		URL:     hidden.mask(def.Handler, detailBytes),
 		Headers: shown(first.sent, x.ours, hidden),
 		Body:    hidden.body(first.body, true),
 	}}
 	if x.before != nil {
 		d.Request.Transformed = &detailTransformed{
-			Method: x.method, URL: cmp.Or(def.RequestTransform.URL, def.Handler),
+			Method: x.method, URL: hidden.mask(cmp.Or(def.RequestTransform.URL, def.Handler), detailBytes),
 			Headers: shown(x.sent, x.ours, hidden), Body: hidden.body(x.body, true),
 		}
 	}
@@ -161,6 +162,10 @@ func templateNames(text string) []string {
 func (x *exchange) secrets() secrets {
 	found := map[string]bool{}
 	def := &x.call.Action.Metadata.Definition
+	addPassword(found, x.url)
+	if x.before != nil {
+		addPassword(found, x.before.url)
+	}
 	names := templateNames(def.Handler)
 	if len(names) > 0 {
 		addURL(found, x.url)
@@ -211,14 +216,25 @@ func add(found map[string]bool, text string) {
 	}
 }
 
+// addPassword remembers the password of a URL, as it is written there and as it is
+// sent.
+func addPassword(found map[string]bool, text string) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return
+	}
+	if password, ok := u.User.Password(); ok {
+		add(found, password)
+		add(found, strings.TrimPrefix(u.User.String(), url.User(u.User.Username()).String()+":"))
+		add(found, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
+	}
+}
+
 // addURL remembers what a handler could echo of a URL that variables made.
 func addURL(found map[string]bool, text string) {
 	u, err := url.Parse(text)
 	if err != nil || text == "" {
 		return
-	}
-	if password, ok := u.User.Password(); ok {
-		add(found, password)
 	}
 	// A token in the path is echoed as part of a path or alone.
 	for _, part := range strings.Split(u.EscapedPath(), "/") {
