@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"tenantry/api/errcode"
@@ -112,16 +113,58 @@ func (s *Service) Catalog(ctx context.Context, projectSlugOrID string) (*catalog
 }
 
 // refuseAddresses keeps database addresses out of the metadata, which is not
-// sealed and is shown by export: they belong to variables and settings.
+// sealed and is shown by export: they belong to variables and settings. Replicas
+// are kept although they are not served.
 func refuseAddresses(doc *metadata.Document) error {
 	for i, src := range doc.Sources {
-		text := src.Configuration.ConnectionInfo.DatabaseURL
-		var url string
-		if json.Unmarshal(text, &url) == nil && strings.Contains(url, "://") || strings.Contains(string(text), "connection_parameters") {
+		c := &src.Configuration
+		refuse := func(member string, values ...json.RawMessage) error {
+			if !slices.ContainsFunc(values, holdsAddress) {
+				return nil
+			}
 			return errcode.New(errcode.InvalidConfiguration,
-				"database_url of source %q holds an address: put it into a variable of the project and refer to it with from_env", src.Name).
-				At(fmt.Sprintf("$.sources[%d].configuration.connection_info.database_url", i))
+				"%s of source %q holds an address: put it into a variable of the project and refer to it with from_env", member[strings.LastIndexByte(member, '.')+1:], src.Name).
+				At(fmt.Sprintf("$.sources[%d].configuration.%s", i, member))
+		}
+		for _, err := range []error{
+			refuse("connection_info.database_url", c.ConnectionInfo.DatabaseURL),
+			refuse("read_replicas", c.ReadReplicas...),
+			refuse("connection_set", c.ConnectionSet...),
+		} {
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// holdsAddress says whether a URL or a database's address stands in a value: the
+// text of a database_url is one in any form.
+func holdsAddress(text json.RawMessage) bool {
+	var value any
+	if json.Unmarshal(text, &value) != nil {
+		return false // refused elsewhere
+	}
+	if _, literal := value.(string); literal {
+		value = map[string]any{"database_url": value}
+	}
+	return addressIn(value)
+}
+
+func addressIn(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return strings.Contains(v, "://")
+	case []any:
+		return slices.ContainsFunc(v, addressIn)
+	case map[string]any:
+		for key, member := range v {
+			text, literal := member.(string)
+			if key == "connection_parameters" || key == "database_url" && literal && text != "" || addressIn(member) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -223,6 +223,18 @@ func TestSourcesKeepTheirAddressSealed(t *testing.T) {
 		}
 	}
 	p.holds(`!"gone"`)
+	const address = "$.sources[0].configuration."
+	for place, configuration := range map[string]string{
+		address + "connection_info.database_url": `"connection_info": {"database_url": "host=h password=hidden"}`,
+		address + "read_replicas":                `"connection_info": {"database_url": {"from_env": "X"}}, "read_replicas": [{"database_url": {"from_env": "Y"}}, {"database_url": "postgres:\/\/u:hidden@h/d"}]`,
+		address + "connection_set":               `"connection_info": {"database_url": {"from_env": "X"}}, "connection_set": [{"name": "a", "connection_info": {"database_url": {"connection_parameters": {"password": "hidden"}}}}]`,
+	} {
+		p.fails("replace_metadata", fmt.Sprintf(`{"allow_inconsistent_metadata": true, "metadata": {"version": 3, "sources": [{"name": "default", "kind": "postgres", "tables": [], "configuration": {%s}}]}}`, configuration),
+			errcode.InvalidConfiguration, place, "holds an address")
+	}
+	p.do("replace_metadata", `{"allow_inconsistent_metadata": true, "metadata": {"version": 3, "sources": [{"name": "default", "kind": "postgres", "tables": [],
+		"configuration": {"connection_info": {"database_url": {"from_env": "PROJECT_DATABASE_URL"}}, "read_replicas": [{"database_url": {"from_env": "Y"}}]}}]}}`)
+	p.holds(`"read_replicas"`)
 }
 
 func TestInconsistentObjectsAreToldAndDropped(t *testing.T) {
