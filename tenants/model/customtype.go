@@ -34,6 +34,7 @@ func (r *resolver) customTypes() {
 			fmt.Sprintf("$.custom_types.objects[%d]", i), o.Fields)
 	}
 	c.dropBroken()
+	c.dropEndless()
 	for i := range doc.Objects {
 		c.relationships(&doc.Objects[i], fmt.Sprintf("$.custom_types.objects[%d]", i))
 	}
@@ -145,6 +146,38 @@ func (c *customTypes) dropBroken() {
 			}
 		}
 	}
+}
+
+// dropEndless leaves out input objects whose every value would need another one of
+// the type inside, which GraphQL forbids: clients would refuse the whole schema.
+func (c *customTypes) dropEndless() {
+	var endless []string
+	for _, name := range slices.Sorted(maps.Keys(c.pointers)) {
+		for i, f := range c.model.Types[name].Fields {
+			if c.needs(f, name, map[string]bool{}) {
+				c.fail(fmt.Sprintf("%s.fields[%d].type", c.pointers[name], i),
+					"no value fits the input object type %q: its field %q needs one of %q inside", name, f.Name, name)
+				endless = append(endless, name)
+			}
+		}
+	}
+	for _, name := range endless {
+		delete(c.model.Types, name)
+		delete(c.pointers, name)
+	}
+	if len(endless) > 0 {
+		c.dropBroken()
+	}
+}
+
+// needs reports whether every value of a field has one of the named input type inside.
+func (c *customTypes) needs(f Field, name string, seen map[string]bool) bool {
+	to := c.model.Types[f.Type.Name]
+	if !f.Type.NonNull || to == nil || to.Kind != Input || seen[to.Name] {
+		return false
+	}
+	seen[to.Name] = true
+	return to.Name == name || slices.ContainsFunc(to.Fields, func(f Field) bool { return c.needs(f, name, seen) })
 }
 
 func (c *customTypes) wrongReference(t *Type, f Field) string {

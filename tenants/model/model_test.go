@@ -204,6 +204,14 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 			tables: orders, rest: `"custom_types":{"objects":[{"name":"A","fields":[{"name":"o","type":"orders"}]}]}`, served: 1,
 			want: []string{`custom_types|custom_types custom_types|$.custom_types.objects[0].fields[0].type|the type "orders" for field "o" in  object type "A" does not exist`},
 		},
+		"input objects that need one another without an end": {
+			rest: `"custom_types":{"input_objects":[{"name":"A","fields":[{"name":"b","type":"B!"}]},{"name":"B","fields":[{"name":"x","type":"Int"},{"name":"a","type":"A!"}]},
+				{"name":"C","fields":[{"name":"a","type":"C"},{"name":"b","type":"[C!]!"},{"name":"c","type":"D!"}]},{"name":"D","fields":[{"name":"c","type":"C"}]}]}`,
+			want: []string{
+				`custom_types|custom_types custom_types|$.custom_types.input_objects[0].fields[0].type|no value fits the input object type "A": its field "b" needs one of "A" inside`,
+				`custom_types|custom_types custom_types|$.custom_types.input_objects[1].fields[1].type|no value fits the input object type "B": its field "a"`,
+			},
+		},
 		"a type that refers to a wrong one falls with it": {
 			rest: `"custom_types":{"objects":[{"name":"A","fields":[{"name":"b","type":"B"}]},{"name":"B","fields":[{"name":"c","type":"Nix"},{"name":"b","type":"B"},{"name":"d","type":"[Nope!]"}]},{"name":"C","fields":[{"name":"x","type":"geography"}]}]}`,
 			want: []string{
