@@ -267,3 +267,25 @@ func TestWantedOperationsThatAreMissingAreNamed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestInputsThatNeedOneAnotherWithoutAnEndGetOne(t *testing.T) {
+	t.Parallel()
+	schema := func(required, name, ref string) string {
+		return fmt.Sprintf(`{"type": "object", "required": [%q], "properties": {%q: {"$ref": "#/components/schemas/%s"}, "all": {"type": "array", "items": {"$ref": "#/components/schemas/%s"}}}}`, required, name, ref, ref)
+	}
+	in, err := openapi.Import(`{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "servers": [{"url": "https://api.example.com"}],
+		"paths": {"/a": {"post": {"operationId": "add", "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}}, "responses": {"204": {"description": "done"}}}}},
+		"components": {"schemas": {"A": `+schema("b", "b", "B")+`, "B": `+schema("a", "a", "A")+`, "C": `+schema("all", "c", "C")+`}}}`, openapi.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := shown(t, in)
+	// One of the two is enough.
+	if strings.Count(got, "b: BInput!")+strings.Count(got, "a: AInput!") != 1 || !strings.Contains(got, "the property may be left out") {
+		t.Error(got)
+	}
+	doc := &metadata.Document{Actions: []metadata.Action{in.Definitions[0].Action}, CustomTypes: &in.Definitions[0].Types}
+	if m := model.Resolve(doc, nil, model.Options{}); len(m.Inconsistencies) > 0 {
+		t.Errorf("what was imported does not resolve: %+v", m.Inconsistencies)
+	}
+}

@@ -44,6 +44,7 @@ func Import(text string, o Options) (out *Imported, err error) {
 	for _, operation := range operations {
 		i.operation(operation)
 	}
+	i.types.endEndless()
 	i.security(operations)
 	for d := range i.out.Definitions {
 		i.out.Definitions[d].Types = used(i.types.declared, &i.out.Definitions[d].Action.Definition)

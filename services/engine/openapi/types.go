@@ -56,12 +56,13 @@ type types struct {
 	noted      map[Note]bool
 	made       map[string]mapped // by direction and pointer of a component
 	taken      map[string]bool   // names of types
+	places     map[string]string // pointers of the schemas of inputs, by the names of types
 	translated bool              // templates translate the values of enums
 	declared   metadata.CustomTypes
 }
 
 func newTypes(doc *openapi3.T, prefix string) *types {
-	t := &types{prefix: prefix, noted: map[Note]bool{}, made: map[string]mapped{}, taken: map[string]bool{}}
+	t := &types{prefix: prefix, noted: map[Note]bool{}, made: map[string]mapped{}, taken: map[string]bool{}, places: map[string]string{}}
 	if doc.Components != nil {
 		t.components = doc.Components.Schemas
 	}
@@ -381,6 +382,7 @@ func (t *types) object(p place, input bool) mapped {
 	t.made[key] = mapped{ref: name} // before its fields: types refer to themselves
 	fields := t.fields(members, input)
 	if input {
+		t.places[name] = p.pointer
 		t.declared.InputObjects = append(t.declared.InputObjects, metadata.InputType{Name: name, Description: p.Value.Description, Fields: fields})
 	} else {
 		t.declared.Objects = append(t.declared.Objects, metadata.ObjectType{Name: name, Description: p.Value.Description, Fields: fields})
