@@ -35,6 +35,7 @@ type actionInput struct {
 	Permissions          []roleInput               `json:"permissions,omitempty" nullable:"false"`
 	Relationships        []actionRelationshipInput `json:"relationships,omitempty" nullable:"false"`
 	CallSettings
+	ActionTransforms
 }
 
 // CallSettings say how a handler is called and what of its answer is passed on.
@@ -140,6 +141,7 @@ func (in *actionInput) read() (*registration, []Mistake) {
 	d.Handler, d.Kind, d.Timeout = in.Handler, in.Kind, in.Timeout
 	d.ForwardClientHeaders, d.IgnoredClientHeaders = in.ForwardClientHeaders, in.IgnoredClientHeaders
 	in.put(d)
+	mistakes = append(mistakes, in.putTransforms(d)...)
 	switch in.Type {
 	case "synchronous", "asynchronous":
 		if in.Kind != "" && in.Kind != in.Type {
@@ -277,6 +279,7 @@ func (r *registration) locate(doc *metadata.Document, action string) {
 		{action + ".definition.timeout", "/timeout"}, {action + ".permissions", "/permissions"}, {action + ".name", "/name"},
 		{action + ".definition.retry", "/retry"}, {action + ".definition.max_age_seconds", "/max_age_seconds"},
 		{action + ".definition.max_concurrency", "/max_concurrency"}, {action + ".definition.forward_response_headers", "/forward_response_headers"},
+		{action + ".definition.request_transform", "/request_transform"}, {action + ".definition.response_transform", "/response_transform"},
 		{action, "/definition"},
 	}
 	if doc.CustomTypes == nil {

@@ -52,6 +52,7 @@ type ActionSummary struct {
 	Headers              []headerView `json:"headers" nullable:"false"`
 	Permissions          []string     `json:"permissions" nullable:"false"`
 	CallSettings
+	ActionTransforms
 }
 
 type headerView struct {
@@ -74,7 +75,7 @@ func summarize(a *metadata.Action) ActionSummary {
 	v := ActionSummary{
 		Name: a.Name, Comment: a.Comment, Type: d.Type, Handler: d.Handler, Kind: d.Kind, Timeout: d.Timeout,
 		ForwardClientHeaders: d.ForwardClientHeaders, IgnoredClientHeaders: d.IgnoredClientHeaders,
-		Headers: []headerView{}, Permissions: []string{}, CallSettings: callSettings(d),
+		Headers: []headerView{}, Permissions: []string{}, CallSettings: callSettings(d), ActionTransforms: actionTransforms(d),
 	}
 	if v.Type == "" {
 		v.Type = "mutation"

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,15 @@ func TestActionsAreRegisteredAsSDL(t *testing.T) {
 		s.want(200, owner, "GET", p+"/metadata", "").at(t, "actions.0.definition.forward_response_headers.0") != "x-a" {
 		t.Errorf("how the handler is called: %s", kept.text)
 	}
+	transforms := `"request_transform":{"version":2,"template_engine":"Kriti","url":"{{$base_url}}/<{{$body.action.name}}>","query_params":{"a":null,"b":"1"},"body":{"action":"remove"}},
+		"response_transform":{"body":"{{$body.inner}}","error_when":"$body == null"}`
+	rewritten := s.want(200, owner, "PUT", p+"/actions/placeOrder", strings.Replace(placeOrder, `"permissions":`, transforms+`,"permissions":`, 1))
+	if stored := s.want(200, owner, "GET", p+"/metadata", ""); rewritten.at(t, "request_transform.url") != "{{$base_url}}/<{{$body.action.name}}>" ||
+		rewritten.at(t, "request_transform.body.action") != "remove" || rewritten.at(t, "response_transform.body") != "{{$body.inner}}" ||
+		!reflect.DeepEqual(stored.at(t, "actions.0.definition.request_transform"), rewritten.at(t, "request_transform")) ||
+		!reflect.DeepEqual(stored.at(t, "actions.0.definition.response_transform"), rewritten.at(t, "response_transform")) {
+		t.Errorf("transforms: %s\nstored: %s", rewritten.text, stored.text)
+	}
 	shown := s.want(200, owner, "GET", p+"/actions/placeOrder", "")
 	if shown.at(t, "definition") != made.at(t, "definition") {
 		t.Errorf("shown %s", shown.text)
@@ -190,6 +200,10 @@ func TestAllMistakesOfAnActionAreToldAtOnce(t *testing.T) {
 		{strings.Replace(placeOrder, `"type":"PlacedOrder","name"`, `"type":"Nothing","name"`, 1), []string{"/relationships/0/type"}},
 		{strings.Replace(placeOrder, `"permissions":`, `"retry":{"on":["5xx"],"backoff":99},"forward_response_headers":["x-a","date"],"permissions":`, 1),
 			[]string{"/forward_response_headers/1", "/retry", "/retry/backoff", "/retry/on/0"}},
+		{strings.Replace(placeOrder, `"permissions":`, `"request_transform":{"version":2,"methd":"GET","query_params":5},"response_transform":{"body":{"action":1}},"permissions":`, 1),
+			[]string{"/request_transform/methd", "/request_transform/query_params", "/response_transform/body/action"}},
+		{strings.Replace(placeOrder, `"permissions":`, `"request_transform":{"version":3,"url":"{{"},"response_transform":{"version":2,"body":{"action":"transform","template":"{{nope()}}"}},"permissions":`, 1),
+			[]string{"/request_transform/version", "/request_transform/url", "/response_transform/body/template"}},
 		{`{"name":"a b","definition":"type","handler":"x"}`, []string{"/name", "/definition", "/handler"}},
 	} {
 		a := s.want(422, owner, "POST", p+"/actions", test.body)
