@@ -36,6 +36,8 @@ type actionInput struct {
 	Relationships        []actionRelationshipInput `json:"relationships,omitempty" nullable:"false"`
 	CallSettings
 	ActionTransforms
+	// SDL is not read: whoever changes what GET answered sends it back with it.
+	SDL string `json:"sdl,omitempty" doc:"What GET answers; it is the definition that counts."`
 }
 
 // CallSettings say how a handler is called and what of its answer is passed on.

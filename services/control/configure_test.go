@@ -155,6 +155,8 @@ func TestActionsAreRegisteredAsSDL(t *testing.T) {
 		!reflect.DeepEqual(stored.at(t, "actions.0.definition.request_transform"), rewritten.at(t, "request_transform")) ||
 		!reflect.DeepEqual(stored.at(t, "actions.0.definition.response_transform"), rewritten.at(t, "response_transform")) {
 		t.Errorf("transforms: %s\nstored: %s", rewritten.text, stored.text)
+	} else if s.want(200, owner, "PUT", p+"/actions/placeOrder", rewritten.text); s.want(200, owner, "GET", p+"/metadata", "").text != stored.text {
+		t.Error("an answer that is sent back changes the action")
 	}
 	shown := s.want(200, owner, "GET", p+"/actions/placeOrder", "")
 	if shown.at(t, "definition") != made.at(t, "definition") {
