@@ -52,7 +52,7 @@ func (i *Instance) checkCost(s session.Session, p *plan.Plan, variables map[stri
 
 // spend takes what an operation costs from the budget of its session.
 func (i *Instance) spend(ctx context.Context, s session.Session, trail *Trail) error {
-	decision, err := i.outside.Limiter.Spend(ctx, time.Now(), i.Document.APILimits, s, trail.Cost)
+	decision, err := i.outside.Limiter.Spend(ctx, trail.started, i.Document.APILimits, s, trail.Cost)
 	trail.Budget = decision
 	if err != nil {
 		trail.Rate = decision
@@ -114,14 +114,14 @@ func (i *Instance) timeLimit(s session.Session, p *executor.Program) time.Durati
 }
 
 func (i *Instance) checkRate(ctx context.Context, s session.Session, trail *Trail) error {
-	decision, err := i.outside.Limiter.Allow(ctx, time.Now(), i.Document.APILimits, s)
+	decision, err := i.outside.Limiter.Allow(ctx, trail.started, i.Document.APILimits, s)
 	trail.Rate = decision
 	return i.rateLimited(s, trail, err)
 }
 
 // enter counts an operation against the tenant's plan, for whoever it runs.
 func (i *Instance) enter(ctx context.Context, trail *Trail) error {
-	decision, err := i.outside.Quota.Enter(ctx, time.Now())
+	decision, err := i.outside.Quota.Enter(ctx, trail.started)
 	return i.overQuota(trail, decision, err)
 }
 
@@ -142,12 +142,12 @@ func (i *Instance) SocketsAllowed() int { return i.outside.Quota.SocketsAllowed(
 // calls of actions against the plan.
 func (i *Instance) checkOperationRate(ctx context.Context, s session.Session, p *prepared, program *program, trail *Trail) error {
 	if calls := len(program.actions); calls > 0 {
-		decision, err := i.outside.Quota.AllowActions(ctx, time.Now(), calls)
+		decision, err := i.outside.Quota.AllowActions(ctx, trail.started, calls)
 		if err = i.overQuota(trail, decision, err); err != nil {
 			return err
 		}
 	}
-	decision, err := i.outside.Limiter.AllowOperation(ctx, time.Now(), i.Document.APILimits, s, limits.Operation{
+	decision, err := i.outside.Limiter.AllowOperation(ctx, trail.started, i.Document.APILimits, s, limits.Operation{
 		Name: p.operation.Name, Hash: p.operation.Hash, Actions: program.actions,
 	})
 	trail.Rate = trail.Rate.And(decision)
