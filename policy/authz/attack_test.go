@@ -77,10 +77,34 @@ func TestAttacksOnDecisionsAreDeniedWithinTheirBounds(t *testing.T) {
 	for i := range digits {
 		digits[i] = json.Number(strings.Repeat("9", 60))
 	}
+	numbers := func(n int, form string) map[string]any {
+		out := make([]any, n)
+		for i := range out {
+			out[i] = json.Number(fmt.Sprintf(form, i+1))
+		}
+		return map[string]any{"n": out, "m": out[1:], "s": long}
+	}
 	for _, test := range []struct {
 		name, rules string
 		args        map[string]any
 	}{
+		{"texts put together with a long one between", `allow if concat(input.args.s, [x | some i in input.args.n; x := ""]) == ""`, numbers(3000, "%d")},
+		{"endless numbers added", `allow if sum(input.args.n) < 0`, numbers(3, "%de100000000")},
+		{"endless numbers in a list", `allow if 5 in input.args.n`, numbers(20, "%de999999")},
+		{"endless numbers compared", `allow if input.args.n == input.args.m`, numbers(1000, "%de999999")},
+		{"endless numbers made one", `allow if input.args.n = input.args.m`, numbers(1000, "%de999999")},
+		{"endless numbers of a text", `allow if { x := json.unmarshal(replace(input.args.s, "a", "1e999999,")); x = input.args.n }`, map[string]any{"s": "[" + long[:1000] + "1]", "n": numbers(1001, "%de999999")["n"]}},
+		{"numbers with exponents as a key", `allow if { s := {k | k := input.args.n}; s[input.args.m] }`, map[string]any{"n": numbers(15_999, "%d0e300")["n"], "m": numbers(15_999, "%de301")["n"]}},
+		{"numbers with exponents made one", `allow if input.args.n = input.args.m`, map[string]any{"n": numbers(15_999, "%d0e300")["n"], "m": numbers(16_000, "%de301")["n"]}},
+		{"small numbers multiplied", `allow if product(input.args.n) > 1`, numbers(200, "%de-308")},
+		{"some numbers with exponents sorted", `allow if count(sort(array.concat(input.args.n, input.args.m))) == 0`, numbers(950, "%de300")},
+		{"a plain number among ones with exponents", `allow if not 1 in input.args.n`, numbers(20_000, "%de300")},
+		{"wide integers and fractions sorted", `allow if count(sort(array.concat(input.args.n, [x | some i in input.args.n; x := (i % 7) / 10]))) == 0`, numbers(10_000, "9%016d")},
+		{"long texts in a new array", `allow if count(array.concat([x | some i in numbers.range(1, 20000); x := input.args.s], [1])) == 0`, numbers(1, "%d")},
+		{"numbers of one hash taken out", `allow if object.remove({"a": 1}, input.args.n) == {}`, numbers(20_000, "%de30")},
+		{"paths that are long", `allow if json.remove({"a": 1}, [p | some i in numbers.range(1, 20000); p := concat("/", ["a", substring(input.args.s, 0, 100)])]) == {}`, numbers(1, "%d")},
+		{"many paths of a key", `allow if json.filter({"a": 1}, [p | some i in input.args.n; p := format_int(i, 10)]) == {"b": 1}`, numbers(20_000, "%d")},
+		{"a range of wide integers", `allow if count(numbers.range(9223372036854775807, input.args.n[0])) == 0`, numbers(1, "%de300")},
 		{"a loop", `allow if { some a in numbers.range(1, 3000); some b in numbers.range(1, 100000); a * b == 0 }`, nil},
 		{"a loop for the reasons", "allow := false\n" + `reason contains "x" if { some a in numbers.range(1, 3000); some b in numbers.range(1, 100000); a * b == 0 }`, nil},
 		{"a long range", `allow if count(numbers.range(1, 1000000000)) == 0`, nil},
@@ -172,6 +196,19 @@ func TestAttacksOnSavingReturnWithinTheirBounds(t *testing.T) {
 		{"data that is too large", "allow := true", `{"s":"` + strings.Repeat("a", authz.MaxData) + `"}`, true},
 		{"data that is deep", "allow := true", `{"s":` + strings.Repeat("[", 900_000) + `}`, true},
 		{"data that is wide", "allow := true", "{" + strings.TrimSuffix(wide.String(), ",") + "}", false},
+		{"a set of numbers with exponents", "s := {" + listed(900, "%de300") + "}", "", true},
+		{"a set of long numbers", "s := {" + listed(900, "%d1000000000000000000000000") + "}", "", true},
+		{"a set of fractions", "s := {" + listed(9000, "0.%d") + "}", "", true},
+		{"fractions in a template", `s := $"{ {` + listed(9000, "0.%d") + `} }"`, "", true},
+		{"as many fractions as may be", "s := {" + listed(500, "0.%d") + "}", "", false},
+		{"a set of arrays of one hash", "s := {" + listed(4000, "[%d,-%[1]d]") + "}", "", true},
+		{"a set of arrays in parentheses", "s := {" + listed(4000, "([%d,-%[1]d])") + "}", "", true},
+		{"an object of keys of one hash", "s := {" + listed(4000, "[%d,-%[1]d]:1") + "}", "", true},
+		{"as many arrays in a set as may be", "s := {" + listed(500, "[%d,-%[1]d]") + "}", "", false},
+		{"rules of many fractions", strings.ReplaceAll(listed(1500, "allow if input.args.n == 0.%d"), ",", "\n"), "", true},
+		{"an endless number", "s := [1e999999]", "", true},
+		{"an endless number in data", "allow := true", `{"n":[1e999999]}`, true},
+		{"many numbers with exponents in data", "allow := true", `{"n":[` + listed(2000, "%de300") + `]}`, true},
 		{"a test that loops", "test_x if { some a in numbers.range(1, 3000); some b in numbers.range(1, 100000); a * b == 0 }", "", true},
 		{"a function of another world", `allow if http.send({"url": "http://192.0.2.1/", "method": "get"}).status_code == 200`, "", true},
 		{"a shift", `allow if bits.lsh(1, 10000000) > 0`, "", true},
@@ -184,6 +221,18 @@ func TestAttacksOnSavingReturnWithinTheirBounds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// listed are n numbers in a form, with commas between them.
+func listed(n int, form string) string {
+	var out strings.Builder
+	for i := range n {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		fmt.Fprintf(&out, form, i+1)
+	}
+	return out.String()
 }
 
 func manyRules(size int) string {

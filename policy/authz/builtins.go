@@ -4,7 +4,6 @@ import (
 	"errors"
 	"regexp/syntax"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -41,31 +40,18 @@ var capabilities = func() *ast.Capabilities {
 	return c
 }()
 
-// deep lists the functions that look at everything in their arguments. Values share
-// their members, so that a few steps make one that no walk comes to the end of.
-var deep = strings.Fields(`
-	equal neq gt gte lt lte internal.member_2 internal.member_3 internal.template_string internal.print print
-	minus and or intersection union min max sort
-	strings.any_prefix_match strings.any_suffix_match
-	json.marshal json.filter json.remove object.subset object.union object.union_n object.remove object.filter`)
-
 const (
-	maxTerms     = 200_000  // in the arguments of a function that looks at all of them
-	textOfTerm   = 64       // bytes of a string that count for a term
-	exponential  = 100      // terms that a number with an exponent counts for
-	maxText      = 64 << 10 // bytes of a string that goes into or comes out of a builtin
-	maxDigits    = 64       // of a number
-	maxExponent  = 308
-	maxFactors   = 64 << 10  // digits of the factors of a product
-	maxSought    = 5_000_000 // terms of one value × terms of the other
+	maxText      = 64 << 10  // bytes of a string that goes into or comes out of a builtin
+	maxParts     = 32 << 10  // of a text
+	maxSought    = 1_000_000 // terms of one value × terms of the other
 	maxPattern   = 512
-	maxReplaced  = 4 << 10   // bytes of a text that is replaced: finding out how to look for it takes the square
+	maxSearched  = 4 << 10   // bytes of a text that is looked for in another: that takes up to the square
 	maxRegexWork = 1_000_000 // instructions of the pattern × bytes of the subject
 )
 
 var (
 	errText    = errors.New("a text is longer than 64 KiB")
-	errNumber  = errors.New("a number has too many digits")
+	errNumber  = errors.New("a number has more than 64 digits, or an exponent beyond 308")
 	errTerms   = errors.New("a value has too many members")
 	errPattern = errors.New("a pattern is too costly for its text")
 )
@@ -84,7 +70,7 @@ func init() {
 }
 
 func bounded(name string, f topdown.BuiltinFunc) topdown.BuiltinFunc {
-	walks := slices.Contains(deep, name)
+	walks, parses := slices.Contains(deep, name) || slices.Contains(shallow, name), name == "json.unmarshal"
 	return func(bctx topdown.BuiltinContext, operands []*ast.Term, iter func(*ast.Term) error) error {
 		for _, o := range operands {
 			if err := small(o); err != nil {
@@ -94,65 +80,21 @@ func bounded(name string, f topdown.BuiltinFunc) topdown.BuiltinFunc {
 		if err := affordable(name, operands); err != nil {
 			return err
 		}
-		// What is compared with a scalar is not looked into, but for one that costs as
-		// much as many do with each that it is compared with.
-		scalar := walks && len(operands) == 2 && ast.IsScalar(operands[0].Value)
-		if walks && (!scalar || weight(operands[0]) >= exponential) {
-			left := maxTerms
-			if scalar {
-				left /= exponential
-			}
-			for _, o := range operands {
-				if left = less(o, left); left < 0 {
-					return errTerms
-				}
+		if walks {
+			if err := countable(name, operands); err != nil {
+				return err
 			}
 		}
 		return f(bctx, operands, func(result *ast.Term) error {
 			if err := small(result); err != nil {
 				return topdown.Halt{Err: err}
 			}
+			if parses && hasOutsize(result) {
+				return topdown.Halt{Err: errNumber}
+			}
 			return iter(result)
 		})
 	}
-}
-
-// weight is how many plain terms one without members counts for. A number with an
-// exponent is compared digit by digit.
-func weight(t *ast.Term) int {
-	switch v := t.Value.(type) {
-	case ast.String:
-		return 1 + len(v)/textOfTerm
-	case ast.Number:
-		if strings.ContainsAny(string(v), "eE") {
-			return exponential
-		}
-	}
-	return 1
-}
-
-// less is how many more terms there may be after those of t, negative for too many.
-func less(t *ast.Term, left int) int {
-	left -= weight(t)
-	switch v := t.Value.(type) {
-	case *ast.Array:
-		for i := 0; i < v.Len() && left >= 0; i++ {
-			left = less(v.Elem(i), left)
-		}
-	case ast.Set:
-		v.Until(func(member *ast.Term) bool {
-			left = less(member, left)
-			return left < 0
-		})
-	case ast.Object:
-		v.Until(func(key, value *ast.Term) bool {
-			if left = less(key, left); left >= 0 {
-				left = less(value, left)
-			}
-			return left < 0
-		})
-	}
-	return left
 }
 
 // small looks at the value itself; members of a collection are bounded by the
@@ -167,13 +109,8 @@ func small(t *ast.Term) error {
 			return errText
 		}
 	case ast.Number:
-		if len(v) > maxDigits {
+		if outsize(v) {
 			return errNumber
-		}
-		if i := strings.IndexAny(string(v), "eE"); i >= 0 {
-			if e, err := strconv.Atoi(string(v)[i+1:]); err != nil || e > maxExponent || e < -maxExponent {
-				return errNumber
-			}
 		}
 	}
 	return nil
@@ -183,7 +120,15 @@ func small(t *ast.Term) error {
 // their arguments.
 func affordable(name string, operands []*ast.Term) error {
 	switch name {
-	case "concat", "internal.template_string":
+	case "concat":
+		if between, parts := textIn(operands[0]), membersOf(operands[1]); parts > maxParts || between*parts+textIn(operands[1]) > maxText {
+			return errText
+		}
+	case "indexof", "trim", "trim_left", "trim_right":
+		if textIn(operands[1]) > maxSearched {
+			return errPattern
+		}
+	case "internal.template_string":
 		total := 0
 		for _, o := range operands {
 			total += textIn(o)
@@ -195,32 +140,22 @@ func affordable(name string, operands []*ast.Term) error {
 		subject, ok1 := operands[0].Value.(ast.String)
 		old, ok2 := operands[1].Value.(ast.String)
 		with, ok3 := operands[2].Value.(ast.String)
-		if ok2 && len(old) > maxReplaced {
+		if ok2 && len(old) > maxSearched {
 			return errPattern
 		}
 		if ok1 && ok2 && ok3 && strings.Count(string(subject), string(old))*len(with)+len(subject) > maxText {
 			return errText
 		}
-	case "product":
-		total := 0
-		add := func(x *ast.Term) {
-			if n, ok := x.Value.(ast.Number); ok {
-				total += len(n)
-			}
-		}
-		switch v := operands[0].Value.(type) {
-		case *ast.Array:
-			v.Foreach(add)
-		case ast.Set:
-			v.Foreach(add)
-		}
-		if total > maxFactors {
-			return errNumber
-		}
+	case "sum", "product":
+		return summable(name, operands[0])
 	case "object.subset": // looks for one array in the other
-		left := maxTerms
-		first := left - less(operands[0], left)
-		if first*(left-less(operands[1], left)) > maxSought {
+		if sought(operands[0], operands[1]) {
+			return errTerms
+		}
+	case "numbers.range":
+		from, ok1 := operands[0].Value.(ast.Number)
+		to, ok2 := operands[1].Value.(ast.Number)
+		if ok1 && ok2 && farther(from, to, maxTerms) {
 			return errTerms
 		}
 	case "regex.match":
@@ -253,6 +188,14 @@ func textIn(t *ast.Term) int {
 		v.Foreach(add)
 	}
 	return total
+}
+
+// membersOf counts what is directly in an array or a set.
+func membersOf(t *ast.Term) int {
+	if c, ok := t.Value.(interface{ Len() int }); ok {
+		return c.Len()
+	}
+	return 0
 }
 
 var patterns = struct {

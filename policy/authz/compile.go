@@ -61,6 +61,9 @@ func build(ctx context.Context, modules []Module, data []byte) (e *engine, found
 	if err := checkSizes(modules); err != nil {
 		return nil, nil, err
 	}
+	if err := checkLiterals(modules); err != nil {
+		return nil, nil, err
+	}
 	select {
 	case compiling <- struct{}{}:
 		defer func() { <-compiling }()
@@ -99,6 +102,9 @@ func openData(data []byte) (storage.Store, error) {
 		d.UseNumber()
 		if err := d.Decode(&tenant); err != nil || tenant == nil {
 			return nil, fail("expected a JSON object")
+		}
+		if left := maxExtreme; !comparable(tenant, &left) {
+			return nil, fail(fmt.Sprintf("expected no number with an exponent beyond %d, and at most %d beyond %d", maxExponent, maxExtreme, quickExponent))
 		}
 	}
 	return inmem.NewFromObjectWithOpts(map[string]any{"tenant": tenant}, inmem.OptReturnASTValuesOnRead(true)), nil

@@ -74,6 +74,19 @@ func (c *converter) text(s string) *ast.Term {
 	return ast.StringTerm(s)
 }
 
+// number counts a number, and refuses one that can't be compared in time.
+func (c *converter) number(n ast.Number) error {
+	c.left -= len(n)
+	is, endless := extreme(n)
+	if is {
+		c.left -= extremeBytes
+	}
+	if endless {
+		return errNumber
+	}
+	return nil
+}
+
 func (c *converter) object(m map[string]any, depth int) (*ast.Term, error) {
 	pairs := make([][2]*ast.Term, 0, len(m))
 	for name, v := range m {
@@ -97,8 +110,7 @@ func (c *converter) value(v any, depth int) (*ast.Term, error) {
 	case string:
 		return c.text(v), nil
 	case json.Number:
-		c.left -= len(v)
-		return ast.NewTerm(ast.Number(v)), nil
+		return ast.NewTerm(ast.Number(v)), c.number(ast.Number(v))
 	case map[string]any:
 		return c.object(v, depth)
 	case []any:
@@ -115,7 +127,17 @@ func (c *converter) value(v any, depth int) (*ast.Term, error) {
 			return nil, errInputSize
 		}
 		value, err := ast.ValueFromReader(bytes.NewReader(v))
-		return ast.NewTerm(value), err
+		if err != nil {
+			return nil, err
+		}
+		term := ast.NewTerm(value)
+		ast.WalkTerms(term, func(x *ast.Term) bool {
+			if n, ok := x.Value.(ast.Number); ok && err == nil {
+				err = c.number(n)
+			}
+			return err != nil
+		})
+		return term, err
 	default:
 		value, err := ast.InterfaceToValue(v)
 		return ast.NewTerm(value), err

@@ -1,0 +1,4 @@
+package authz
+
+// Allowed are the builtin functions that modules may use.
+var Allowed = allowed
