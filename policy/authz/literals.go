@@ -13,8 +13,8 @@ import (
 // in modules is bounded before either of them reads it; data is not hashed.
 const (
 	maxFractions = 500 // numbers that are no integers of 64 bits, in all modules
-	longLiteral  = 30   // of them, one that takes long to be compared counts for
-	maxAlike     = 500  // arrays, sets and objects in one set, or keys of one object
+	longLiteral  = 30  // of them, one that takes long to be compared counts for
+	maxAlike     = 500 // arrays, sets and objects in one set, or keys of one object
 )
 
 // checkLiterals refuses modules with values that take too long to be compiled.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,8 +144,21 @@ func TestLargeConditionsRunAndAreNotKept(t *testing.T) {
 	if n := p.wire.prepared(1 << 15); n > 0 {
 		t.Errorf("%d large statements were prepared by name", n)
 	}
-	_, trail := p.Execute(t.Context(), as(session.Admin, nil), instance.Request{Request: graphqlhttp.Request{Query: query, Variables: where(70000)}})
-	if trail.Err == nil || trail.Err.Message != "the operation has 70000 values; at most 65535 fit into one statement" {
-		t.Errorf("70000 values: %v", trail.Err)
+	many := func(n int, item map[string]any) map[string]any {
+		return map[string]any{"v": slices.Repeat([]any{item}, n)}
+	}
+	for name, test := range map[string]struct {
+		query string
+		vars  map[string]any
+	}{
+		"conditions":  {query, where(5001)},
+		"of two uses": {query, where(2501)},
+		"sort keys":   {"query ($v: [authors_order_by!]!) { authors(order_by: $v) { id } }", many(5001, map[string]any{"boss": map[string]any{"id": "asc"}})},
+		"updates":     {"mutation ($v: [authors_updates!]!) { update_authors_many(updates: $v) { affected_rows } }", many(5001, map[string]any{"where": map[string]any{}, "_set": map[string]any{"name": "x"}})},
+	} {
+		_, trail := p.Execute(t.Context(), as(session.Admin, nil), instance.Request{Request: graphqlhttp.Request{Query: test.query, Variables: test.vars}})
+		if trail.Err == nil || trail.Err.Code != errcode.ValidationFailed || trail.Err.Message != "the operation has more than 5000 conditions, sort keys and updates" {
+			t.Errorf("%s: %v", name, trail.Err)
+		}
 	}
 }

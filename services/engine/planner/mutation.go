@@ -51,6 +51,9 @@ func (p *planner) updateMany(field *plan.Field, t *model.Table, f *operation.Fie
 	out := []*plan.Update{}
 	for i, item := range in.items() {
 		place := fmt.Sprintf("%s.args.updates[%d]", path, i)
+		if err := p.piece(place); err != nil {
+			return nil, err
+		}
 		where, ok := item.field(schema.Where)
 		if !ok || where.null() {
 			return nil, unexpectedNull(t.TypeName("_bool_exp"), place+".where")

@@ -217,6 +217,9 @@ func (p *planner) distinctOn(s *plan.Select, t *model.Table, in input, path stri
 func (p *planner) orderBy(t *model.Table, in input, path string) ([]plan.Order, error) {
 	var out []plan.Order
 	for _, item := range in.items() {
+		if err := p.piece(path); err != nil {
+			return nil, err
+		}
 		keys, err := p.orderKeys(t, nil, item, path)
 		if err != nil {
 			return nil, err

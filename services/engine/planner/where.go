@@ -66,6 +66,9 @@ func (p *planner) whereField(t *model.Table, f field, path string) (filter.Expr,
 func (p *planner) whereList(t *model.Table, in input, path string) ([]filter.Expr, error) {
 	items := []filter.Expr{}
 	for _, item := range in.items() {
+		if err := p.piece(path); err != nil {
+			return nil, err
+		}
 		e, err := p.where(t, item, path)
 		if err != nil {
 			return nil, err
