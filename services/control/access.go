@@ -48,7 +48,7 @@ func (s *service) accessFindings(ctx context.Context, c *call, _ *ProjectPath) (
 		return nil, err
 	}
 	out := &findingsOutput{}
-	out.Body.Findings = p.Findings()
+	out.Body.Findings = p.Findings(ctx)
 	return out, nil
 }
 

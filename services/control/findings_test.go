@@ -113,3 +113,46 @@ func TestSavedOperationsThatBreakAreFindingsAndInTheAudit(t *testing.T) {
 		t.Errorf("the audit: %s", text)
 	}
 }
+
+func TestAPolicyThatBreaksSavedOperationsTellsSo(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	saved := strings.TrimSuffix(guarded, "}") + `,"query_collections":[{"name":"c","definition":{"queries":[
+			{"name":"names","query":"{ product { name } }"}, {"name":"stars","query":"query ($w: review_bool_exp!) { review(where: $w) { stars } }"}]}}],
+		"allowlist":[{"collection":"c","scope":{"global":false,"roles":["chief"]}}],
+		"rest_endpoints":[{"name":"stars","url":"stars","methods":["GET"],"definition":{"query":{"collection_name":"c","query_name":"stars"}}}]}`
+	s.want(200, owner, "PUT", project+"/metadata", saved)
+	put := func(rules string) string {
+		t.Helper()
+		return s.want(200, owner, "PUT", project+"/policies/a.rego", fmt.Sprintf(`{"text":%q}`, "package authz\n"+rules)).text
+	}
+	findings := func() string { return s.want(200, owner, "GET", project+"/access/findings", "").text }
+	const (
+		products = "allow if { input.point == \"root_field\"; input.resource.name == \"product\" }\nallow if input.point == \"operation\"\n"
+		mine     = products + "allow if { input.point == \"root_field\"; input.session.variables[\"x-hasura-user-id\"] == \"7\" }\n"
+	)
+	if text := put(mine); strings.Contains(text, "broken") { // some session may
+		t.Errorf("a rule on the session tells %s", text)
+	}
+	if text := findings(); strings.Contains(text, "broken-") {
+		t.Errorf("found %s", text)
+	}
+	text := put(products)
+	for _, want := range []string{
+		`"broken_operations":[{"collection":"c","query":"stars","role":"chief","reason":"the policy denies the field 'review'"}]`,
+		`"broken_endpoints":[{"name":"stars","role":"chief","reason":"the policy denies the field 'review'"}`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the change tells %s, not %s", text, want)
+		}
+	}
+	if text := put(products + "# again"); strings.Contains(text, "broken") {
+		t.Errorf("what was broken before is told: %s", text)
+	}
+	if text := findings(); !strings.Contains(text, `"rule":"broken-operation"`) || !strings.Contains(text, `"rule":"broken-endpoint"`) {
+		t.Errorf("found %s", text)
+	}
+	if text := s.want(200, owner, "GET", project+"/audit?kind=change", "").text; !strings.Contains(text, `"broken_operations":["c/stars chief"]`) || !strings.Contains(text, `"broken_endpoints":["stars chief"`) {
+		t.Errorf("the audit: %s", text)
+	}
+}

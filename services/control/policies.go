@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tenantry/policy/authz"
+	"tenantry/services/engine/impact"
 	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/settings"
@@ -55,6 +56,9 @@ type policyView struct {
 	Size     int       `json:"size" doc:"Bytes."`
 	Mode     string    `json:"mode" enum:"enforce,shadow" doc:"A module in shadow decides nothing: what it would decide otherwise is counted."`
 	Warnings []Mistake `json:"warnings,omitempty" doc:"Conditions that are undefined for some tables."`
+	// Of an answer to a change, what it has broken.
+	Operations []impact.BrokenOperation `json:"broken_operations,omitempty" doc:"Of a change: operations of the allow-list that the policy denies to a role, which could run them before."`
+	Endpoints  []impact.BrokenEndpoint  `json:"broken_endpoints,omitempty" doc:"Of a change: REST endpoints that the policy denies to a role, which could call them before."`
 }
 
 // PolicyMode is which of the modules of a name is meant.
@@ -171,7 +175,7 @@ func (s *service) putPolicy(ctx context.Context, c *call, in *putPolicyInput) (*
 	if err != nil {
 		return nil, err
 	}
-	view := policyView{Name: in.Name, Size: len(text), Mode: in.Mode}
+	view := policyView{Name: in.Name, Size: len(text), Mode: in.Mode, Operations: o.Broken.Operations, Endpoints: o.Broken.Endpoints}
 	for _, w := range o.PolicyWarnings {
 		view.Warnings = append(view.Warnings, Mistake{Pointer: "/text", Message: w.Module + ": " + w.Message, Line: w.Row, Column: w.Col})
 	}
@@ -211,6 +215,9 @@ type policyRollbackOutput struct {
 	Body struct {
 		Revision int64        `json:"revision" doc:"The version that was made."`
 		Policies []policyView `json:"policies"`
+		// What is denied now.
+		Operations []impact.BrokenOperation `json:"broken_operations,omitempty" doc:"Operations of the allow-list that the policy denies to a role, which could run them before."`
+		Endpoints  []impact.BrokenEndpoint  `json:"broken_endpoints,omitempty" doc:"REST endpoints that the policy denies to a role, which could call them before."`
 	}
 }
 
@@ -233,6 +240,7 @@ func (s *service) rollbackPolicies(ctx context.Context, c *call, in *policyRollb
 	}
 	out := &policyRollbackOutput{ETag: tag(o.SettingsVersion)}
 	out.Body.Revision, out.Body.Policies = o.SettingsVersion, []policyView{}
+	out.Body.Operations, out.Body.Endpoints = o.Broken.Operations, o.Broken.Endpoints
 	for _, p := range o.Settings.Policies {
 		out.Body.Policies = append(out.Body.Policies, policyView{Name: p.Name, Size: len(p.Text), Mode: modeEnforce})
 	}

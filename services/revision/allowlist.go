@@ -1,6 +1,7 @@
 package revision
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,8 +40,22 @@ func (e *BrokenOperations) Unwrap() error {
 // breaks finds out which saved operations the change breaks. What breaks operations of
 // the allow-list for roles that it concerns is refused; the rest is told. A project has
 // to be able to follow its databases, so that a change of the catalogs alone is never
-// refused.
-func (d *draft) breaks(force bool) error {
+// refused; nor is one of the policy, which may have to deny something at once.
+func (d *draft) breaks(ctx context.Context, force bool) error {
+	byPolicy, err := d.policyBreaks(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.metadataBreaks(force); err != nil {
+		return err
+	}
+	d.out.Broken.Operations = append(d.out.Broken.Operations, byPolicy.Operations...)
+	d.out.Broken.Endpoints = append(d.out.Broken.Endpoints, byPolicy.Endpoints...)
+	return nil
+}
+
+// metadataBreaks is breaks of what the roles' schemas lose.
+func (d *draft) metadataBreaks(force bool) error {
 	if !d.metadataChanged && len(d.catalogsChanged)+len(d.catalogsGone) == 0 {
 		return nil
 	}

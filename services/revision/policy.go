@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"time"
 
 	"tenantry/policy/authz"
 	"tenantry/services/engine/accessview"
+	"tenantry/services/engine/impact"
 	"tenantry/services/engine/instance"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/settings"
+	"tenantry/tenants/store"
 )
 
 // TestPolicies runs the test_ rules of a project's modules as edit leaves them.
@@ -37,19 +41,62 @@ func (s *Service) TryPolicies(ctx context.Context, project string, edit func(*se
 	if err := candidate(&state.Settings, edit); err != nil {
 		return accessview.Project{}, err
 	}
+	made, err := asked(ctx, state)
+	if err != nil {
+		return accessview.Project{}, err
+	}
+	_, err = made.CheckPolicy(ctx)
+	return accessview.Project{Instance: made}, err
+}
+
+// asked is an instance of a project that is asked, and never serves.
+func asked(ctx context.Context, state store.ProjectState) (*instance.Instance, error) {
 	doc, err := metadata.Decode(state.Document)
 	if err != nil {
-		return accessview.Project{}, fmt.Errorf("stored metadata: %w", err)
+		return nil, fmt.Errorf("stored metadata: %w", err)
 	}
 	made, err := instance.Build(ctx, instance.Config{
 		Project: state.Project, ResourceVersion: state.ResourceVersion, SettingsVersion: state.SettingsVersion,
 		Document: doc, Catalogs: state.Catalogs, Settings: state.Settings,
 	}, instance.Outside{Client: &http.Client{Transport: nowhere{}}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return accessview.Project{}, publicBuildError(err)
+		return nil, publicBuildError(err)
 	}
-	_, err = made.CheckPolicy(ctx)
-	return accessview.Project{Instance: made}, err
+	return made, nil
+}
+
+// breaksTime bounds looking for saved operations that a change of the policy breaks:
+// what is found until then is told.
+const breaksTime = 5 * time.Second
+
+// policyBreaks tells which saved operations roles can no longer run, whatever they
+// send, because the policy changed.
+func (d *draft) policyBreaks(ctx context.Context) (impact.Broken, error) {
+	if slices.Equal(d.before.Settings.Policies, d.state.Settings.Policies) || len(d.out.Document.Allowlist)+len(d.out.Document.RESTEndpoints) == 0 {
+		return impact.Broken{}, nil
+	}
+	before := d.state
+	before.Settings = d.state.Settings.Clone()
+	before.Settings.Policies, before.Settings.PolicyData = d.before.Settings.Policies, d.before.Settings.PolicyData
+	was, err := asked(ctx, before)
+	if err != nil {
+		return impact.Broken{}, err
+	}
+	is, err := asked(ctx, d.state)
+	if err != nil {
+		return impact.Broken{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, breaksTime)
+	defer cancel()
+	return impact.BreaksUnder(d.out.Document, is.Access.Roles(), func(after bool, role, text string) string {
+		if ctx.Err() != nil {
+			return ""
+		}
+		if after {
+			return is.Refused(ctx, role, text)
+		}
+		return was.Refused(ctx, role, text)
+	}), nil
 }
 
 // nowhere is where an instance that is only asked sends its calls.

@@ -207,7 +207,7 @@ func (s *Service) finish(ctx context.Context, d *draft, c Change) (Outcome, erro
 		}
 		return d.out, s.commit(ctx, d, c)
 	}
-	if err := d.breaks(c.Force || c.AllowInconsistent); err != nil {
+	if err := d.breaks(ctx, c.Force || c.AllowInconsistent); err != nil {
 		return d.out, err
 	}
 	generation, err := s.Live.Build(ctx, d.state)

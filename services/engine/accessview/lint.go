@@ -1,6 +1,7 @@
 package accessview
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 
@@ -25,7 +26,7 @@ var (
 )
 
 // Findings are the risky permissions of all roles, table by table.
-func (p Project) Findings() []Finding {
+func (p Project) Findings(ctx context.Context) []Finding {
 	l := linter{project: p, found: []Finding{}}
 	public := p.Settings.Auth.UnauthorizedRole
 	for _, role := range p.Access.Roles() {
@@ -42,7 +43,7 @@ func (p Project) Findings() []Finding {
 	for i, r := range p.Document.InheritedRoles {
 		l.inherited(r.Role, fmt.Sprintf("$.inherited_roles[%d]", i))
 	}
-	l.saved()
+	l.saved(ctx)
 	return l.found
 }
 

@@ -1,15 +1,23 @@
 package accessview
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"tenantry/api/session"
 	"tenantry/services/engine/operation"
 )
 
+// savedTime bounds asking the policy about saved operations: what is found until then
+// is told.
+const savedTime = 5 * time.Second
+
 // saved tells of saved operations that are broken, whatever broke them: those of the
 // allow-list, for a role that they are for or for everybody, and REST endpoints.
-func (l *linter) saved() {
+func (l *linter) saved(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, savedTime)
+	defer cancel()
 	for i, c := range l.project.Document.QueryCollections {
 		roles := []string{}
 		for _, entry := range l.project.Document.Allowlist {
@@ -31,8 +39,15 @@ func (l *linter) saved() {
 				continue
 			}
 			for _, role := range roles {
-				if reason := l.invalid(role, q.Query); reason != "" {
+				switch reason := l.invalid(role, q.Query); {
+				case reason != "":
 					l.add("broken-operation", "medium", role, c.Name+"."+q.Name, path, "the operation of the allow-list is not valid for the role that it is for: %s", reason)
+				case role == session.Admin && l.denied(ctx, q.Query):
+					l.add("broken-operation", "medium", "", c.Name+"."+q.Name, path, "the policy denies the operation of the allow-list to all roles but admin")
+				case role != session.Admin:
+					if reason := l.project.Refused(ctx, role, q.Query); reason != "" && ctx.Err() == nil {
+						l.add("broken-operation", "medium", role, c.Name+"."+q.Name, path, "the operation of the allow-list does not work for the role that it is for: %s", reason)
+					}
 				}
 			}
 		}
@@ -44,9 +59,26 @@ func (l *linter) saved() {
 			}
 			if reason := l.invalid(session.Admin, made.Query); reason != "" {
 				l.add("broken-endpoint", "medium", "", e.Name, fmt.Sprintf("$.rest_endpoints[%d]", i), "the query of the REST endpoint is valid for nobody: %s", reason)
+			} else if l.denied(ctx, made.Query) {
+				l.add("broken-endpoint", "medium", "", e.Name, fmt.Sprintf("$.rest_endpoints[%d]", i), "the policy denies the query of the REST endpoint to all roles but admin")
 			}
 		}
 	}
+}
+
+// denied reports whether the policy lets no role run an operation that is valid for
+// some.
+func (l *linter) denied(ctx context.Context, text string) bool {
+	some := false
+	for _, role := range l.project.Access.Roles() {
+		if role == session.Admin || l.invalid(role, text) != "" {
+			continue
+		}
+		if some = true; ctx.Err() != nil || l.project.Refused(ctx, role, text) == "" {
+			return false
+		}
+	}
+	return some
 }
 
 // invalid says why an operation is not valid for a role; empty when it is.

@@ -66,6 +66,8 @@ type comparison struct {
 	roles         []string
 	// views are the schemas of both sides, made when first asked for.
 	views map[view]*schema.Schema
+	// refused is asked instead of the schemas, if it is there.
+	refused func(after bool, role, text string) string
 }
 
 type view struct {

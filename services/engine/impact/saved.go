@@ -103,6 +103,16 @@ func Breaks(before, after Side) Broken {
 	}
 }
 
+// BreaksUnder tells which saved operations of a document roles can no longer run after
+// a change of something else, its policy say. refused says why a role can't run one.
+func BreaksUnder(doc *metadata.Document, roles []string, refused func(after bool, role, text string) string) Broken {
+	c := comparison{before: Side{Document: doc}, after: Side{Document: doc}, roles: roles, refused: refused}
+	var out Impact
+	c.operations(&out)
+	c.endpoints(&out)
+	return Broken{out.Operations, out.Endpoints}
+}
+
 // endpoints looks at the REST endpoints that there are before.
 func (c *comparison) endpoints(out *Impact) {
 	was, now := texts(c.before.Document), texts(c.after.Document)
@@ -140,6 +150,12 @@ func (c *comparison) endpoints(out *Impact) {
 // breaks says why a role can no longer run an operation that it could; empty
 // when it can, or never could.
 func (c *comparison) breaks(role, before, after string) string {
+	if c.refused != nil {
+		if c.refused(false, role, before) != "" {
+			return ""
+		}
+		return c.refused(true, role, after)
+	}
 	if _, err := operation.Prepare(c.schema(false, role), before, ""); err != nil {
 		return ""
 	}
