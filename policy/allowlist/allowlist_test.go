@@ -156,3 +156,14 @@ func TestARoleMayHaveAModeOfItsOwn(t *testing.T) {
 		t.Error("ids are not taken although a role may send nothing else")
 	}
 }
+
+func TestTrafficWasNotSeenLastBeforeItWasSeenFirst(t *testing.T) {
+	t.Parallel()
+	noted := time.Now()
+	traffic := allowlist.NewTraffic()
+	// A request counts with the time at which it began, before it was prepared.
+	traffic.Note(allowlist.Operation{Hash: "a"}, "user", noted).Again(noted.Add(-time.Second))
+	if list := traffic.Since(noted); len(list) != 1 || list[0].Last.Before(list[0].First) {
+		t.Errorf("got %+v", list)
+	}
+}

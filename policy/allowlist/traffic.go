@@ -102,6 +102,9 @@ func (t *Traffic) Since(since time.Time) []Operation {
 	var list []Operation
 	for _, s := range t.seen {
 		last := time.Unix(0, s.last.Load()).UTC()
+		if last.Before(s.First) { // that of a request is when it began, before it was noted
+			last = s.First.UTC()
+		}
 		if last.Before(since) {
 			continue
 		}
