@@ -146,6 +146,7 @@ func (c *rawConn) receive(fd uintptr) bool {
 		n, errno := transferred(syscall.SYS_RECVFROM, fd, c.in.buf, syscall.MSG_DONTWAIT)
 		switch errno {
 		case 0:
+			tellReceived(fd, c.in.buf[:n])
 			c.in.n = n
 			return true
 		case syscall.EINTR:
@@ -165,6 +166,7 @@ const most = 256 << 10
 func (c *rawConn) send(fd uintptr) bool {
 	for c.out.n < len(c.out.buf) {
 		left := c.out.buf[c.out.n:min(len(c.out.buf), c.out.n+most)]
+		tellSend(left)
 		n, errno := transferred(syscall.SYS_SENDTO, fd, left, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 		switch errno {
 		case 0:
