@@ -41,6 +41,7 @@ type Deferring interface {
 	// DeferWrite puts the next Write off until the next Read, which then need not look
 	// for an answer before one can have come. The bytes written are not to be changed
 	// until then. Whoever calls it reads next; an error of the write is that of the
-	// read, and SafeToRetry says so when nothing was written.
+	// read, and SafeToRetry says so when nothing was written. Where somebody reads
+	// already, the write is made at once.
 	DeferWrite()
 }

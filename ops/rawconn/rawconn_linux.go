@@ -36,11 +36,11 @@ type rawConn struct {
 	in, out transfer
 
 	exchange func(fd uintptr) bool
-	// deferNext says that the next Write waits for a Read, and deferred is what it was
-	// given.
+	// deferNext says that the next Write waits for a Read. deferred is what it was given,
+	// and sent that it was tried; both belong to whoever reads.
 	deferNext bool
 	deferred  []byte
-	sent      bool // it was tried
+	sent      bool
 }
 
 // transfer is one direction.
@@ -86,8 +86,12 @@ func (c *rawConn) received(err error) (int, error) {
 
 func (c *rawConn) Write(p []byte) (int, error) {
 	if c.deferNext {
-		c.deferNext, c.deferred = false, p
-		return len(p), nil
+		c.deferNext = false
+		if c.in.mu.TryLock() { // else somebody reads already, who would wait for the answer to what is not sent
+			c.deferred = p
+			c.in.mu.Unlock()
+			return len(p), nil
+		}
 	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()

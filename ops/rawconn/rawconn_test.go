@@ -131,6 +131,34 @@ func TestADeferredWriteIsSentByTheRead(t *testing.T) {
 	must(t, err)
 }
 
+// A driver may have begun to read before it writes: the answer that it waits for must
+// be asked for.
+func TestAWriteBesideAReaderIsNotDeferred(t *testing.T) {
+	t.Parallel()
+	client, server := deferring(t)
+	go func() { _, _ = io.Copy(server, server) }()
+	for round := range 60 {
+		answer := make(chan string)
+		go func() {
+			buf := make([]byte, 8)
+			n, _ := client.Read(buf)
+			answer <- string(buf[:n])
+		}()
+		time.Sleep(time.Duration(round%3) * time.Millisecond) // before or after the reader
+		client.DeferWrite()
+		_, err := client.Write([]byte("hello"))
+		must(t, err)
+		select {
+		case got := <-answer:
+			if got != "hello" {
+				t.Fatalf("got %q", got)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the question was never sent")
+		}
+	}
+}
+
 // What the socket has no room for is written when the peer has read.
 func TestALargeDeferredWrite(t *testing.T) {
 	t.Parallel()

@@ -3,15 +3,11 @@ package instance
 import (
 	"context"
 	"fmt"
-	"maps"
-
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"tenantry/api/session"
 	"tenantry/policy/authz"
 	"tenantry/services/engine/operation"
 	"tenantry/services/engine/planner"
-	"tenantry/services/engine/schema"
 )
 
 // Refused says why nobody of a role can run an operation, whatever the session and the
@@ -27,7 +23,7 @@ func (i *Instance) Refused(ctx context.Context, role, text string) string {
 		return ""
 	}
 	transients := i.policy.Transients()
-	planned, err := planner.Plan(op, view, i.narrowed(granted, string(op.Type)), samples(op, view))
+	planned, err := planner.Plan(op, view, i.narrowed(granted, string(op.Type)), planner.Samples(op, view))
 	if i.policy.Transients() != transients { // the policy took too long; next time it may not
 		return ""
 	}
@@ -49,43 +45,4 @@ func (i *Instance) Refused(ctx context.Context, role, text string) string {
 		}
 	}
 	return ""
-}
-
-// samples are values for the variables that an operation requires. Plans read what
-// structure values have, and no scalars but Booleans.
-func samples(op *operation.Operation, view *schema.Schema) map[string]any {
-	out := map[string]any{}
-	for _, v := range op.Def.VariableDefinitions {
-		if v.Type.NonNull && v.DefaultValue == nil {
-			out[v.Variable] = sample(v.Type, view, map[string]bool{})
-		}
-	}
-	return out
-}
-
-// sample is a value of a type; within are the input objects around it.
-func sample(t *ast.Type, view *schema.Schema, within map[string]bool) any {
-	if t.Elem != nil {
-		return []any{}
-	}
-	d := view.Definition(t.NamedType)
-	switch {
-	case t.NamedType == "Boolean":
-		return true
-	case d == nil || within[d.Name]:
-		return "1"
-	case d.Kind == ast.Enum && len(d.EnumValues) > 0:
-		return d.EnumValues[0].Name
-	case d.Kind != ast.InputObject:
-		return "1"
-	}
-	inner := maps.Clone(within)
-	inner[d.Name] = true
-	object := map[string]any{}
-	for _, f := range d.Fields {
-		if f.Type.NonNull && f.DefaultValue == nil {
-			object[f.Name] = sample(f.Type, view, inner)
-		}
-	}
-	return object
 }
