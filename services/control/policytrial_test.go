@@ -92,10 +92,16 @@ func TestAPolicyIsEvaluatedForASessionAndAnOperation(t *testing.T) {
 	s, owner, project := accessProject(t)
 	s.want(200, owner, "PUT", project+"/policy-data", `{"limit":5}`)
 	path := project + "/policies:evaluate"
-	ask := func(query string, modules ...string) answer {
-		return s.want(200, owner, "POST", path, candidates(t, map[string]any{
-			"role": "critic", "session_variables": map[string]string{"x-hasura-stars": "3"}, "query": query,
-		}, modules...))
+	ask := func(query string, modules ...string) (a answer) {
+		for range 5 { // on a busy machine an evaluation may take too long
+			a = s.want(200, owner, "POST", path, candidates(t, map[string]any{
+				"role": "critic", "session_variables": map[string]string{"x-hasura-stars": "3"}, "query": query,
+			}, modules...))
+			if !strings.Contains(a.text, "timed out") {
+				break
+			}
+		}
+		return a
 	}
 	if a := ask(`{ review(limit: 9) { id } }`); a.at(t, "allowed") != true || fmt.Sprint(a.at(t, "decisions")) != "[]" || a.at(t, "filters.0.filter") != "true" {
 		t.Errorf("without a policy: %s", a.text)
