@@ -180,12 +180,32 @@ func (x *exchange) forwarded(def *metadata.ActionDefinition) http.Header {
 	if def.IgnoredClientHeaders != nil {
 		ignored = set(def.IgnoredClientHeaders...)
 	}
+	hop := connectionOptions(x.call.ClientHeaders)
 	for _, h := range x.call.ClientHeaders {
 		name := http.CanonicalHeaderKey(h.Name)
-		if ignored[name] || !forwardable(name, h) {
+		if ignored[name] || hop[name] || !forwardable(name, h) {
 			continue
 		}
 		out[name] = append(out[name], h.Value)
+	}
+	return out
+}
+
+// connectionOptions are the headers that the client's Connection names: they are
+// meant for the next hop alone, and who forwards drops them (RFC 9110 §7.6.1).
+// Nil for none.
+func connectionOptions(headers []graphqlhttp.Header) map[string]bool {
+	var out map[string]bool
+	for _, h := range headers {
+		if !strings.EqualFold(h.Name, "Connection") {
+			continue
+		}
+		for option := range strings.SplitSeq(h.Value, ",") {
+			if out == nil {
+				out = map[string]bool{}
+			}
+			out[http.CanonicalHeaderKey(strings.TrimSpace(option))] = true
+		}
 	}
 	return out
 }

@@ -111,6 +111,24 @@ func TestForwardedClientHeaders(t *testing.T) {
 	}
 }
 
+// RFC 9110 §7.6.1: what Connection names is for the next hop, also where an action
+// ignores nothing.
+func TestHeadersNamedInConnectionAreNotForwarded(t *testing.T) {
+	t.Parallel()
+	got := received(t, true, func(d *metadata.ActionDefinition) { d.ForwardClientHeaders, d.IgnoredClientHeaders = true, []string{} },
+		graphqlhttp.Header{Name: "X-Hop", Value: "1"}, graphqlhttp.Header{Name: "connection", Value: "close , x-hop"},
+		graphqlhttp.Header{Name: "Connection", Value: "X-Second,,keep-alive"}, graphqlhttp.Header{Name: "x-second", Value: "2"},
+		graphqlhttp.Header{Name: "X-End", Value: "3"}, graphqlhttp.Header{Name: "Close", Value: "4"})
+	for _, name := range []string{"X-Hop", "X-Second", "Close", "Connection"} {
+		if len(got[name]) > 0 {
+			t.Errorf("%s reached the handler: %q", name, got[name])
+		}
+	}
+	if got.Get("X-End") != "3" {
+		t.Error("a header that Connection does not name is missing")
+	}
+}
+
 func TestMissingVariablesAreNamedForAdminsOnly(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
