@@ -32,7 +32,7 @@ type actionInput struct {
 	ForwardClientHeaders bool                      `json:"forward_client_headers,omitempty"`
 	IgnoredClientHeaders []string                  `json:"ignored_client_headers,omitempty" nullable:"false"`
 	Headers              []headerView              `json:"headers,omitempty" nullable:"false"`
-	Permissions          []roleInput               `json:"permissions,omitempty" nullable:"false"`
+	Permissions          []actionRole              `json:"permissions,omitempty" nullable:"false"`
 	Relationships        []actionRelationshipInput `json:"relationships,omitempty" nullable:"false"`
 	CallSettings
 	ActionTransforms
@@ -88,11 +88,12 @@ func (tableInput) Schema(huma.Registry) *huma.Schema {
 // UnmarshalJSON reads either form.
 func (t *tableInput) UnmarshalJSON(data []byte) error { return t.TableName.UnmarshalJSON(data) }
 
-// roleInput is a role, or {role, comment} as the metadata has it.
-type roleInput struct{ metadata.ActionPermission }
+// actionRole is a role that may call an action, or {role, comment} as the metadata
+// has it.
+type actionRole struct{ metadata.ActionPermission }
 
 // Schema of the role in the OpenAPI document.
-func (roleInput) Schema(huma.Registry) *huma.Schema {
+func (actionRole) Schema(huma.Registry) *huma.Schema {
 	text := &huma.Schema{Type: huma.TypeString, MinLength: ptr(1)}
 	text.PrecomputeMessages()
 	any := &huma.Schema{Type: huma.TypeString}
@@ -104,11 +105,19 @@ func (roleInput) Schema(huma.Registry) *huma.Schema {
 }
 
 // UnmarshalJSON reads either form.
-func (r *roleInput) UnmarshalJSON(data []byte) error {
+func (r *actionRole) UnmarshalJSON(data []byte) error {
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte(`"`)) {
 		return json.Unmarshal(data, &r.Role)
 	}
 	return json.Unmarshal(data, &r.ActionPermission)
+}
+
+// MarshalJSON writes the object only for a role with a comment: most have none.
+func (r actionRole) MarshalJSON() ([]byte, error) {
+	if r.Comment == "" {
+		return json.Marshal(r.Role)
+	}
+	return json.Marshal(r.ActionPermission)
 }
 
 // registration is an action that was read, ready to be put into a document.

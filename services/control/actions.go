@@ -50,7 +50,7 @@ type ActionSummary struct {
 	ForwardClientHeaders bool         `json:"forward_client_headers"`
 	IgnoredClientHeaders []string     `json:"ignored_client_headers,omitempty"`
 	Headers              []headerView `json:"headers" nullable:"false"`
-	Permissions          []string     `json:"permissions" nullable:"false"`
+	Permissions          []actionRole `json:"permissions" nullable:"false"`
 	CallSettings
 	ActionTransforms
 }
@@ -75,7 +75,7 @@ func summarize(a *metadata.Action) ActionSummary {
 	v := ActionSummary{
 		Name: a.Name, Comment: a.Comment, Type: d.Type, Handler: d.Handler, Kind: d.Kind, Timeout: d.Timeout,
 		ForwardClientHeaders: d.ForwardClientHeaders, IgnoredClientHeaders: d.IgnoredClientHeaders,
-		Headers: []headerView{}, Permissions: []string{}, CallSettings: callSettings(d), ActionTransforms: actionTransforms(d),
+		Headers: []headerView{}, Permissions: []actionRole{}, CallSettings: callSettings(d), ActionTransforms: actionTransforms(d),
 	}
 	if v.Type == "" {
 		v.Type = "mutation"
@@ -90,7 +90,7 @@ func summarize(a *metadata.Action) ActionSummary {
 		v.Headers = append(v.Headers, headerView(h))
 	}
 	for _, p := range a.Permissions {
-		v.Permissions = append(v.Permissions, p.Role)
+		v.Permissions = append(v.Permissions, actionRole{p})
 	}
 	return v
 }

@@ -167,7 +167,14 @@ func TestActionsAreRegisteredAsSDL(t *testing.T) {
 	check := `{"name":"check","definition":"type Query { check(item: OrderItem!): Checked } input OrderItem { product_id: Int! quantity: Int! } type Checked { id: Int }",
 		"handler":"http://127.0.0.1:9/check","type":"query","permissions":[{"role":"user","comment":"c"}],
 		"relationships":[{"name":"product","type":"object","remote_table":{"schema":"public","name":"product"},"field_mapping":{"id":"id"}}]}`
-	s.want(201, owner, "POST", p+"/actions", check)
+	commented, before := s.want(201, owner, "POST", p+"/actions", check), s.want(200, owner, "GET", p+"/metadata", "").text
+	if commented.at(t, "permissions.0.role") != "user" || commented.at(t, "permissions.0.comment") != "c" ||
+		s.want(200, owner, "GET", p+"/actions", "").at(t, "items.0.permissions.0.comment") != "c" {
+		t.Errorf("the comment of a permission: %s", commented.text)
+	}
+	if s.want(200, owner, "PUT", p+"/actions/check", commented.text); s.want(200, owner, "GET", p+"/metadata", "").text != before {
+		t.Error("an answer that is sent back changes the comment of a permission")
+	}
 	other := `{"name":"other","definition":"type Query { other(item: OrderItem!): Int } input OrderItem { x: Int }","handler":"http://127.0.0.1:9/"}`
 	if conflict := s.want(409, owner, "POST", p+"/actions", other); !strings.Contains(conflict.text, "placeOrder") || !strings.Contains(conflict.text, "other") {
 		t.Errorf("conflict: %s", conflict.text)
