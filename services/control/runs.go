@@ -9,6 +9,7 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/ops/audit"
 	"tenantry/policy/authz"
+	"tenantry/services/engine/action"
 	"tenantry/tenants/model"
 	"tenantry/tenants/store"
 )
@@ -133,32 +134,29 @@ type RunPath struct {
 
 type runOutput struct{ Body runView }
 
-// cancelled is what the creator of a cancelled run sees.
-var cancelled = json.RawMessage(`{"code":"` + string(errcode.ActionCancelled) + `","error":"the run was cancelled","path":"$"}`)
-
 func (s *service) cancelRun(ctx context.Context, c *call, in *RunPath) (*runOutput, error) {
-	return s.changeRun(ctx, c, in, "action.run.cancel", "the run has ended already", func() (bool, error) {
-		return s.Store.CancelRun(ctx, c.project.ID, in.Run, cancelled)
+	return s.changeRun(ctx, c, in, "action.run.cancel", "the run has ended already", func(ctx context.Context, tx *store.Tx) (bool, error) {
+		return tx.CancelRun(ctx, c.project.ID, in.Run, action.Cancelled)
 	})
 }
 
 func (s *service) retryRun(ctx context.Context, c *call, in *RunPath) (*runOutput, error) {
-	return s.changeRun(ctx, c, in, "action.run.retry", "only a failed or cancelled run is delivered anew", func() (bool, error) {
-		current, err := s.Revisions.Current(ctx, c.project.ID)
-		if err != nil {
-			return false, err
-		}
-		maxAge := model.DefaultMaxAge
-		if a, ok := current.Document.Action(in.Name); ok && a.Definition.MaxAgeSeconds > 0 {
-			maxAge = time.Duration(a.Definition.MaxAgeSeconds) * time.Second
-		}
-		return s.Store.RequeueRun(ctx, c.project.ID, in.Run, maxAge)
+	current, err := s.Revisions.Current(ctx, c.project.ID)
+	if err != nil {
+		return nil, err
+	}
+	maxAge := model.DefaultMaxAge
+	if a, ok := current.Document.Action(in.Name); ok && a.Definition.MaxAgeSeconds > 0 {
+		maxAge = time.Duration(a.Definition.MaxAgeSeconds) * time.Second
+	}
+	return s.changeRun(ctx, c, in, "action.run.retry", "only a failed or cancelled run is delivered anew", func(ctx context.Context, tx *store.Tx) (bool, error) {
+		return tx.RequeueRun(ctx, c.project.ID, in.Run, maxAge)
 	})
 }
 
 // changeRun changes a run of the action that the path names, if its state allows,
 // and leaves an event.
-func (s *service) changeRun(ctx context.Context, c *call, in *RunPath, action, refused string, change func() (bool, error)) (*runOutput, error) {
+func (s *service) changeRun(ctx context.Context, c *call, in *RunPath, action, refused string, change func(context.Context, *store.Tx) (bool, error)) (*runOutput, error) {
 	run, err := s.Store.Run(ctx, c.project.ID, in.Run)
 	if err != nil {
 		return nil, err
@@ -166,15 +164,15 @@ func (s *service) changeRun(ctx context.Context, c *call, in *RunPath, action, r
 	if run.Action != in.Name {
 		return nil, errNotFound
 	}
-	changed, err := change()
-	if err != nil {
-		return nil, err
-	}
-	if !changed {
-		return nil, problem(http.StatusConflict, errcode.Conflict, refused)
-	}
 	event := c.event(action, c.in("actions", in.Name, "runs", run.ID), nil)
-	if err := s.Store.Change(ctx, []audit.Event{event}, func(context.Context, *store.Tx) error { return nil }); err != nil {
+	err = s.Store.Change(ctx, []audit.Event{event}, func(ctx context.Context, tx *store.Tx) error {
+		changed, err := change(ctx, tx)
+		if err == nil && !changed {
+			err = problem(http.StatusConflict, errcode.Conflict, refused)
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	run, err = s.Store.Run(ctx, c.project.ID, in.Run)

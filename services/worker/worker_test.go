@@ -451,8 +451,14 @@ func TestCancellingOrDeletingARunBreaksItsDeliveryOff(t *testing.T) {
 	ctx := context.Background()
 	for _, end := range []func(id string){
 		func(id string) {
-			if ok, err := p.store.CancelRun(ctx, p.shop, id, json.RawMessage(`{"code":"action-cancelled"}`)); err != nil || !ok {
-				t.Fatal(ok, err)
+			if err := p.store.Change(ctx, []audit.Event{{Kind: audit.KindChange, Action: "test", Outcome: audit.OK}}, func(ctx context.Context, tx *store.Tx) error {
+				ok, err := tx.CancelRun(ctx, p.shop, id, json.RawMessage(`{"code":"action-cancelled"}`))
+				if !ok {
+					t.Errorf("%s is not cancelled", id)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
 			}
 		},
 		func(string) {

@@ -168,20 +168,20 @@ func (s *Store) AwaitRun(ctx context.Context, worker, id string, a RunAttempt) (
 // CompleteRun ends an open run with what its handler reported; false when it has
 // ended already.
 func (s *Store) CompleteRun(ctx context.Context, projectID, id string, result RunResult) (bool, error) {
-	return s.endRun(ctx, projectID, id, result)
+	return endRun(ctx, s.pool, projectID, id, result)
 }
 
 // CancelRun ends an open run; false when it has ended already. A delivery under
 // way is broken off, which the handler may be too far to notice.
-func (s *Store) CancelRun(ctx context.Context, projectID, id string, errors json.RawMessage) (bool, error) {
-	return s.endRun(ctx, projectID, id, RunResult{State: RunCancelled, Errors: errors})
+func (tx *Tx) CancelRun(ctx context.Context, projectID, id string, errors json.RawMessage) (bool, error) {
+	return endRun(ctx, tx.tx, projectID, id, RunResult{State: RunCancelled, Errors: errors})
 }
 
-func (s *Store) endRun(ctx context.Context, projectID, id string, result RunResult) (bool, error) {
+func endRun(ctx context.Context, q querier, projectID, id string, result RunResult) (bool, error) {
 	if !isID(projectID) || !isID(id) {
 		return false, ErrNotFound
 	}
-	tag, err := s.pool.Exec(ctx, `WITH ended AS (
+	tag, err := q.Exec(ctx, `WITH ended AS (
 			UPDATE tenantry.action_runs SET state = $3, output = $4::text::json, errors = $5::text::json, finished_at = now(), headers = NULL, `+released+`
 			WHERE project_id = $1 AND id = $2 AND state IN ('queued', 'running', 'pending') RETURNING id, watched)
 		SELECT pg_notify($6, id::text), `+tellEnd+` FROM ended`, projectID, id, string(result.State), nullable(result.Output), nullable(result.Errors), runChannel)
@@ -190,11 +190,11 @@ func (s *Store) endRun(ctx context.Context, projectID, id string, result RunResu
 
 // RequeueRun delivers an ended run anew, with its id and without the headers that
 // were forwarded; false when it is still open.
-func (s *Store) RequeueRun(ctx context.Context, projectID, id string, maxAge time.Duration) (bool, error) {
+func (tx *Tx) RequeueRun(ctx context.Context, projectID, id string, maxAge time.Duration) (bool, error) {
 	if !isID(projectID) || !isID(id) {
 		return false, ErrNotFound
 	}
-	tag, err := s.pool.Exec(ctx, `WITH queued AS (
+	tag, err := tx.tx.Exec(ctx, `WITH queued AS (
 			UPDATE tenantry.action_runs SET state = 'queued', available_at = now(), deadline = now() + $3::interval, finished_at = NULL,
 				output = NULL, errors = NULL, attempt = 0, `+released+`
 			WHERE project_id = $1 AND id = $2 AND state IN ('failed', 'cancelled') RETURNING id)

@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/api/errcode"
+	"tenantry/ops/audit"
+	"tenantry/services/engine/metadataapi"
 	"tenantry/services/revision"
 	"tenantry/tenants/settings"
 	"tenantry/tenants/store"
@@ -56,6 +58,64 @@ func TestTheRunsOfADroppedActionGoUnlessTheyAreToStay(t *testing.T) {
 		})
 	}
 	newProject(t).fails("drop_action", `{"name": "count", "clear_data": 1}`, errcode.ParseFailed, "$.clear_data", "")
+}
+
+func TestOpenRunsAreCancelledByCommand(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	p, other := newProject(t), uuid.NewString()
+	run := func() string {
+		id := uuid.NewString()
+		if err := p.api.Store.AddRun(ctx, store.NewRun{ID: id, ProjectID: p.ID, Action: "count", Role: "user", Request: []byte("{}"), Headers: []byte("[]"),
+			Token: vault.NewSecret("t"), MaxAge: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	state := func(id string) string {
+		r, err := p.api.Store.Run(ctx, p.ID, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(r.State) + " " + string(r.Errors)
+	}
+	const ended = `cancelled {"code":"action-cancelled","error":"the run was cancelled","path":"$"}`
+	id, named, kept := run(), run(), run()
+	_, version := p.export()
+	p.do("cancel_async_action", `{"id": "`+id+`"}`)
+	p.do("cancel_async_action", `{"id": "`+named+`", "action": "count"}`)
+	if state(id) != ended || state(named) != ended {
+		t.Errorf("after the command: %s, %s", state(id), state(named))
+	}
+	for args, code := range map[string]errcode.Code{
+		`{"id": "` + id + `"}`: errcode.Conflict, `{"id": "` + kept + `", "action": "tally"}`: errcode.NotExists,
+		`{"id": "` + other + `"}`: errcode.NotExists, `{"id": "no id"}`: errcode.NotExists,
+	} {
+		p.fails("cancel_async_action", args, code, "$.args.id", "run")
+	}
+	p.fails("cancel_async_action", `{}`, errcode.ParseFailed, "$", "id")
+	p.fails("cancel_async_action", `{"id": "`+kept+`", "run": 1}`, errcode.ParseFailed, "$.run", "")
+	if _, e := p.sendAs(user(), metadataapi.Metadata, `{"type": "cancel_async_action", "args": {"id": "`+kept+`"}}`); e == nil || e.Code != errcode.AccessDenied {
+		t.Errorf("who is no admin cancels a run: %v", e)
+	}
+	if _, e := p.send(`{"type": "bulk", "args": [{"type": "cancel_async_action", "args": {"id": "` + kept + `"}}, {"type": "drop_action", "args": {"name": "nothing"}}]}`); e == nil {
+		t.Error("the bulk did not fail")
+	}
+	if state(kept) != "queued " {
+		t.Errorf("a refused command left %s", state(kept))
+	}
+	if _, now := p.export(); now != version {
+		t.Error("a run's end is a change of the metadata")
+	}
+	events, _, err := p.api.Store.ProjectAudit(ctx, p.ID, store.AuditFilter{}, store.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(events, func(e audit.Event) bool {
+		return e.Action == "action.run.cancel" && e.Target == "shop/actions/count/runs/"+id
+	}) {
+		t.Errorf("the audit does not tell of the run: %v", events)
+	}
 }
 
 // createAction is the command that makes an asynchronous action.

@@ -98,6 +98,7 @@ func init() { // literals would refer to themselves through bulk
 		"create_action":            step(metadata.CreateAction, func(a metadata.ActionArgs) string { return "action " + a.Name }),
 		"update_action":            step(metadata.UpdateAction, func(a metadata.ActionArgs) string { return "action " + a.Name }),
 		"drop_action":              {run: dropAction},
+		"cancel_async_action":      {run: cancelAsyncAction},
 		"test_webhook_transform":   {run: testTransform, reads: true},
 		"create_action_permission": step(metadata.CreateActionPermission, nil),
 		"drop_action_permission":   step(metadata.DropActionPermission, nil),
