@@ -213,6 +213,8 @@ func TestAllMistakesOfAnActionAreToldAtOnce(t *testing.T) {
 			[]string{"/request_transform/methd", "/request_transform/query_params", "/response_transform/body/action"}},
 		{strings.Replace(placeOrder, `"permissions":`, `"request_transform":{"version":3,"url":"{{"},"response_transform":{"version":2,"body":{"action":"transform","template":"{{nope()}}"}},"permissions":`, 1),
 			[]string{"/request_transform/version", "/request_transform/url", "/response_transform/body/template"}},
+		{strings.Replace(placeOrder, `"permissions":`, `"max_age_seconds":60,"idempotency":true,"retry":{"max_attempts":0},"permissions":`, 1),
+			[]string{"/max_age_seconds", "/retry/max_attempts"}},
 		{`{"name":"a b","definition":"type","handler":"x"}`, []string{"/name", "/definition", "/handler"}},
 	} {
 		a := s.want(422, owner, "POST", p+"/actions", test.body)

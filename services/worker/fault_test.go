@@ -304,7 +304,7 @@ func (p *plane) faulty(faults []fault, addresses map[string]string) {
 					Headers: []metadata.Header{{Name: "Authorization", Value: "Bearer " + inHeader}, {Name: "X-Api-Key", ValueFromEnv: "KEY"}},
 				}
 				if kind == "async" {
-					def.Kind, def.Retry = "asynchronous", &metadata.ActionRetry{MaxAttempts: 1}
+					def.Kind, def.Retry = "asynchronous", &metadata.ActionRetry{MaxAttempts: new(1)}
 				} else {
 					def.Kind = "synchronous"
 				}

@@ -24,7 +24,7 @@ type ActionDefinition struct {
 	Headers              []Header   `json:"headers,omitempty"`
 	ForwardClientHeaders bool       `json:"forward_client_headers,omitempty"`
 	IgnoredClientHeaders []string   `json:"ignored_client_headers,omitempty"`
-	Timeout              int        `json:"timeout,omitempty"` // seconds; 0 means 30
+	Timeout              int        `json:"timeout,omitempty"` // seconds; 0, which the dialect allows, means 30
 	// Retry says when the handler is called again. Nil means the defaults for an
 	// asynchronous action, and once for a synchronous one.
 	Retry *ActionRetry `json:"retry,omitempty"`
@@ -41,7 +41,7 @@ type ActionDefinition struct {
 	// 4xx one.
 	Expose5xxMessage bool `json:"expose_5xx_message,omitempty"`
 	// MaxAgeSeconds is how long a run of an asynchronous action may wait for its
-	// result; 0 means a day.
+	// result; 0 means a day. A synchronous one has none.
 	MaxAgeSeconds int `json:"max_age_seconds,omitempty"`
 	// RequestTransform and ResponseTransform rewrite what is sent and what came
 	// back; nil leaves it as it is.
@@ -51,7 +51,7 @@ type ActionDefinition struct {
 
 // ActionRetry says when and how often a handler is called again.
 type ActionRetry struct {
-	MaxAttempts int `json:"max_attempts,omitempty"` // 0 means 5, and 3 for a synchronous action
+	MaxAttempts *int `json:"max_attempts,omitempty"` // nil means 5, and 3 for a synchronous action
 	// On are the failures that are tried again: "429", "5xx", "network", and for a
 	// synchronous action "connect", "timeout", "502", "503", "504". Empty means all of
 	// them; anything else is final.

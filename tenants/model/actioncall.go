@@ -38,8 +38,11 @@ var (
 // calls checks what a definition says of the calls of its handler.
 func (a *actionResolver) calls(found *Action) {
 	def := &a.doc.Definition
-	if def.MaxAgeSeconds < 0 {
+	switch {
+	case def.MaxAgeSeconds < 0:
 		a.wrong(".definition.max_age_seconds", "the maximum age is negative")
+	case def.MaxAgeSeconds > 0 && !found.Async:
+		a.wrong(".definition.max_age_seconds", `expected no maximum age: only an action of the kind "asynchronous" has runs; a synchronous call is bounded by timeout`)
 	}
 	if def.Timeout < 0 {
 		a.wrong(".definition.timeout", "the timeout is negative")
@@ -75,8 +78,8 @@ func (a *actionResolver) calls(found *Action) {
 }
 
 func (a *actionResolver) retry(doc *metadata.ActionRetry, attempts int, backoff time.Duration, kinds []string) {
-	if doc.MaxAttempts < 0 || doc.MaxAttempts > attempts {
-		a.wrong(".definition.retry.max_attempts", "expected 1 to %d attempts, got %d", attempts, doc.MaxAttempts)
+	if n := doc.MaxAttempts; n != nil && (*n < 1 || *n > attempts) {
+		a.wrong(".definition.retry.max_attempts", "expected 1 to %d attempts, got %d", attempts, *n)
 	}
 	if doc.Backoff < 0 || doc.Backoff > int(backoff/time.Second) {
 		a.wrong(".definition.retry.backoff", "expected 0 to %d seconds", int(backoff/time.Second))
@@ -113,8 +116,8 @@ func unforwardable(name string) string {
 func (a *Action) Attempts() int {
 	r := a.Metadata.Definition.Retry
 	switch {
-	case r != nil && r.MaxAttempts > 0:
-		return r.MaxAttempts
+	case r != nil && r.MaxAttempts != nil:
+		return *r.MaxAttempts
 	case a.Async:
 		return DefaultAttempts
 	case r != nil:

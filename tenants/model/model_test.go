@@ -262,6 +262,14 @@ func TestWhatDoesNotResolveIsReportedAndTheRestServed(t *testing.T) {
 				`action|action go|$.actions[0].definition.retry.on[0]|"5xx" is none of [connect timeout 502 503 504]`,
 			},
 		},
+		"keys that would be without effect": {
+			rest: action(`"type":"query","output_type":"Int","max_age_seconds":60,"retry":{"max_attempts":0}`),
+			want: []string{
+				`action|action go|$.actions[0].definition.max_age_seconds|expected no maximum age: only an action of the kind "asynchronous" has runs`,
+				`action|action go|$.actions[0].definition.retry.max_attempts|expected 1 to 10 attempts, got 0`,
+			},
+		},
+		"a timeout of the dialect that stands for the default": {rest: action(`"output_type":"Int","timeout":0`), served: 1},
 		"a type of an asynchronous action's name": {
 			rest: action(`"kind":"asynchronous","output_type":"Int"`) + `,"custom_types":{"scalars":[{"name":"go"}]}`,
 			want: []string{`action|action go|$.actions[0].name|the type name "go" of action go is already used by the custom type go`},

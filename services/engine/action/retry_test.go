@@ -65,8 +65,8 @@ func TestASynchronousCallIsMadeAgainAsItsRetrySays(t *testing.T) {
 		"not after what is not named":        {fail: status(504, ""), n: 1, retry: &metadata.ActionRetry{On: []string{"connect", "502"}}, calls: 1, code: errcode.Unexpected},
 		"not after another 5xx":              {fail: status(500, ""), n: 1, retry: &metadata.ActionRetry{}, calls: 1, code: errcode.Unexpected},
 		"not after a refusal":                {fail: status(400, `{"message":"no","code":"action-timeout"}`), n: 1, retry: &metadata.ActionRetry{}, calls: 1, code: "action-timeout"},
-		"after a timeout, with time left":    {fail: hang, n: 1, retry: &metadata.ActionRetry{MaxAttempts: 2, On: []string{"timeout"}}, calls: 2},
-		"within the timeout of all together": {fail: status(503, ""), n: 9, retry: &metadata.ActionRetry{MaxAttempts: 10, Backoff: 1}, calls: 1, code: errcode.Unexpected},
+		"after a timeout, with time left":    {fail: hang, n: 1, retry: &metadata.ActionRetry{MaxAttempts: new(2), On: []string{"timeout"}}, calls: 2},
+		"within the timeout of all together": {fail: status(503, ""), n: 9, retry: &metadata.ActionRetry{MaxAttempts: new(10), Backoff: 1}, calls: 1, code: errcode.Unexpected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
