@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,11 +136,13 @@ func (h *hook) read(response *http.Response) hookAnswer {
 		return hookAnswer{err: invalidAnswer().Because(err)}
 	}
 	variables := make(map[string]string, len(doc))
-	for name, value := range doc {
+	// In order, so that of two names that differ in case always the same wins, as in
+	// tokens.
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		if !session.IsVariable(name) {
 			continue
 		}
-		text, ok := value.(string)
+		text, ok := doc[name].(string)
 		if !ok {
 			return hookAnswer{err: invalidAnswer()}
 		}

@@ -87,3 +87,17 @@ func TestAnAuthenticationWebhookDecidesTheSession(t *testing.T) {
 	_, err = post.Authenticate(t.Context(), h, "", authn.GraphQL)
 	refused(t, "unreachable", err, errcode.Unexpected, "webhook authentication request failed")
 }
+
+func TestOfTwoNamesOfAVariableAWebhookAlwaysSetsTheSame(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"x-hasura-role":"user","X-Hasura-Role":"admin","X-HASURA-ROLE":"editor"}`)
+	}))
+	t.Cleanup(server.Close)
+	a := authenticator(t, authn.Config{Auth: settings.Auth{Webhook: &settings.WebhookAuth{URL: server.URL, DisableCache: true}}})
+	for range 50 {
+		if s, err := a.Authenticate(t.Context(), headers{"Authorization": "Bearer t"}, "", authn.GraphQL); err != nil || s.Role != "user" {
+			t.Fatalf("%+v %v", s, err)
+		}
+	}
+}
