@@ -175,7 +175,7 @@ func token(t testing.TB, lives time.Duration) string {
 
 func TestASessionEndsTheSocketWithIt(t *testing.T) {
 	t.Parallel()
-	s := start(t, socket.Limits{KeepAlive: 100 * time.Millisecond}, func(set *settings.Settings) {
+	s := start(t, socket.Limits{KeepAlive: time.Hour, Look: 100 * time.Millisecond}, func(set *settings.Settings) {
 		set.Auth.JWT = []settings.JWT{{Type: "HS256", Key: vault.NewSecret(jwtKey)}}
 	})
 	user := func(lives time.Duration) *peer {
@@ -204,7 +204,7 @@ func TestASessionEndsTheSocketWithIt(t *testing.T) {
 
 func TestASuspendedProjectEndsItsSockets(t *testing.T) {
 	t.Parallel()
-	s := start(t, socket.Limits{KeepAlive: time.Hour}) // it is the next operation that ends it
+	s := start(t, socket.Limits{Look: time.Hour}) // it is the next operation that ends it
 	p := s.open(older)
 	s.change(func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.SetProjectStatus(ctx, s.project.ID, tenants.Suspended)

@@ -21,9 +21,12 @@ type Limits struct {
 	Operations, Subscriptions int
 	// Init is how long a client may take to send connection_init; 3 s.
 	Init time.Duration
-	// KeepAlive is the interval of keep-alive messages, and of looks at whether
-	// the session still counts; 5 s.
+	// KeepAlive is the interval of keep-alive messages; 5 s.
 	KeepAlive time.Duration
+	// Look is the interval of looks at whether the session still counts; 2 s. With
+	// the two that a change may need to reach the node it stays below the five
+	// within which a withdrawn credential ends.
+	Look time.Duration
 	// Silence is how long a client may neither send anything nor answer pings; 60 s.
 	Silence time.Duration
 	// Write is how long a message may take to be taken by the client, and a second
@@ -39,6 +42,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Subscriptions, 100)
 	orDefault(&l.Init, 3*time.Second)
 	orDefault(&l.KeepAlive, 5*time.Second)
+	orDefault(&l.Look, 2*time.Second)
 	orDefault(&l.Silence, time.Minute)
 	orDefault(&l.Write, 10*time.Second)
 	return l

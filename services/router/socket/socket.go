@@ -62,7 +62,7 @@ type Session interface {
 	Expires() time.Time
 	// Check returns an error when the session counts no longer: its credential was
 	// withdrawn, or its project serves nobody. It is called before every operation
-	// and at every keep-alive, so it is cheap while nothing changed.
+	// and every Limits.Look, so it is cheap while nothing changed.
 	Check(ctx context.Context) error
 	// Run runs one operation and hands its result to send. A refusal is an error
 	// from before the operation ran; other errors are results. Of what a client

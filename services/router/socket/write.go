@@ -37,6 +37,8 @@ func (s *socket) write() {
 	defer func() { s.leave(told) }()
 	tick := time.NewTicker(s.limits.KeepAlive)
 	defer tick.Stop()
+	look := time.NewTicker(s.limits.Look)
+	defer look.Stop()
 	for beats := 1; ; {
 		var err error
 		select {
@@ -54,6 +56,8 @@ func (s *socket) write() {
 		case <-tick.C:
 			err = s.beat(beats)
 			beats++
+		case <-look.C:
+			s.look()
 		}
 		if err != nil {
 			return
@@ -73,28 +77,37 @@ func (s *socket) send(text []byte) error {
 	return nil
 }
 
-// beat keeps the connection alive and looks whether the session still counts.
+// beat keeps the connection alive.
 func (s *socket) beat(n int) error {
 	if n%pings == 0 {
 		if err := s.Conn.WriteControl(pingMessage, nil, time.Now().Add(s.limits.Write)); err != nil {
 			return err
 		}
 	}
-	s.mu.Lock()
-	ready := s.ready
-	s.mu.Unlock()
-	if !ready {
+	if !s.letIn() {
 		return nil
 	}
-	if !s.looking.Swap(true) {
-		s.spawn(func() {
-			defer s.looking.Store(false)
-			if err := s.session.Check(s.ctx); err != nil && s.ctx.Err() == nil {
-				s.close(closeEnded(err))
-			}
-		})
-	}
 	return s.send(s.protocol.keepAlive)
+}
+
+// look ends the socket if its session counts no longer.
+func (s *socket) look() {
+	if !s.letIn() || s.looking.Swap(true) {
+		return
+	}
+	s.spawn(func() {
+		defer s.looking.Store(false)
+		if err := s.session.Check(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.close(closeEnded(err))
+		}
+	})
+}
+
+// letIn reports whether the client was acknowledged.
+func (s *socket) letIn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready
 }
 
 // end tells the client why the socket ends.
