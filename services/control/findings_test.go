@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,5 +155,30 @@ func TestAPolicyThatBreaksSavedOperationsTellsSo(t *testing.T) {
 	}
 	if text := s.want(200, owner, "GET", project+"/audit?kind=change", "").text; !strings.Contains(text, `"broken_operations":["c/stars chief"]`) || !strings.Contains(text, `"broken_endpoints":["stars chief"`) {
 		t.Errorf("the audit: %s", text)
+	}
+}
+
+func TestALimitThatRefusesEverythingIsValidAndFound(t *testing.T) {
+	t.Parallel()
+	s, owner, project := accessProject(t)
+	for limits, want := range map[string][]string{
+		`{"rate_limit":{"global":{"max_reqs_per_min":0},"per_role":{"user":{"max_reqs_per_min":0},"critic":{"max_reqs_per_min":1}}}}`: {
+			"rate_limit  $.api_limits.rate_limit.global.max_reqs_per_min", "rate_limit user $.api_limits.rate_limit.per_role.user.max_reqs_per_min"},
+		`{"depth_limit":{"global":5,"per_role":{"user":0,"admin":0}}}`:                 {"depth_limit user $.api_limits.depth_limit.per_role.user"},
+		`{"cost_budget":{"global":{"max_cost_per_min":0}}}`:                            {"cost_budget  $.api_limits.cost_budget.global.max_cost_per_min"},
+		`{"disabled":true,"rate_limit":{"global":{"max_reqs_per_min":0}}}`:             nil,
+		`{"alias_limit":{"global":0},"rate_limit":{"global":{"max_reqs_per_min":60}}}`: nil,
+	} {
+		s.want(200, owner, "PUT", project+"/limits", limits)
+		var got []string
+		items, _ := s.want(200, owner, "GET", project+"/access/findings", "").at(t, "findings").([]any)
+		for _, item := range items {
+			if one := item.(map[string]any); one["rule"] == "limit-refuses-all" {
+				got = append(got, fmt.Sprint(one["object"], " ", one["role"], " ", one["path"]))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: found %q, expected %q", limits, got, want)
+		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"tenantry/tenants/model"
 )
 
-// Finding is a permission that may let through more than was meant.
+// Finding is a permission that may let through more than was meant, or something
+// saved that works for nobody.
 type Finding struct {
 	Rule     string `json:"rule" doc:"Stable id of the rule."`
 	Severity string `json:"severity" enum:"high,medium,low"`
@@ -43,6 +44,7 @@ func (p Project) Findings(ctx context.Context) []Finding {
 	for i, r := range p.Document.InheritedRoles {
 		l.inherited(r.Role, fmt.Sprintf("$.inherited_roles[%d]", i))
 	}
+	l.limits()
 	l.saved(ctx)
 	return l.found
 }
