@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -48,6 +49,9 @@ func (p *Policy) Stand(ctx context.Context, r Request) Standing {
 	}
 	left, _, err := p.partial(ctx, root+"."+ruleAt(r.Point)+" == true", undecided, r)
 	if err != nil { // asked again, and then denied, when a request comes
+		if errors.Is(err, errTimeout) { // the next time it may not take so long
+			p.transients.Add(1)
+		}
 		return Standing{}
 	}
 	return p.late.stands(key, stand(r, left))

@@ -48,9 +48,11 @@ func TestRequestsWithoutAKeptPlanMakeTheSessionsDecisionOnce(t *testing.T) {
 		}
 		// As many as the plans of long texts fill their cache.
 		requests(0, 200)
-		evaluated, kept := engine.Work().Evaluations, heap()
+		before, kept := engine.Work(), heap()
 		requests(200, 1200)
-		if more := engine.Work().Evaluations - evaluated; more != 0 {
+		after := engine.Work()
+		// On a busy machine a decision may not be known in time; it is made for one request.
+		if more := after.Evaluations - before.Evaluations; more > after.Transients-before.Transients {
 			t.Errorf("%s: 1000 more requests evaluate Rego %d times", test.name, more)
 		}
 		if grown := heap() - kept; grown > 2<<20 {

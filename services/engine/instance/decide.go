@@ -184,12 +184,14 @@ type Work struct {
 	// Validations of operations, Plans made and written as SQL, Evaluations of Rego
 	// for requests, and Preparations of statements by Postgres.
 	Validations, Plans, Evaluations, Preparations int64
+	// Transients are what took too long to be made of the policy, and is made again.
+	Transients int64
 }
 
 // Work is what was done since the instance was built; Preparations since its
 // pools were opened.
 func (i *Instance) Work() Work {
-	w := Work{Validations: i.validations.Load(), Plans: i.plans.Load(), Evaluations: i.policy.Evaluations()}
+	w := Work{Validations: i.validations.Load(), Plans: i.plans.Load(), Evaluations: i.policy.Evaluations(), Transients: i.policy.Transients()}
 	for _, s := range i.outside.Sources {
 		w.Preparations += s.Stat().Prepared
 	}
