@@ -9,7 +9,6 @@ import (
 	"tenantry/api/errcode"
 	"tenantry/ops/audit"
 	"tenantry/policy/authz"
-	"tenantry/services/engine/action"
 	"tenantry/tenants/model"
 	"tenantry/tenants/store"
 )
@@ -136,7 +135,7 @@ type runOutput struct{ Body runView }
 
 func (s *service) cancelRun(ctx context.Context, c *call, in *RunPath) (*runOutput, error) {
 	return s.changeRun(ctx, c, in, "action.run.cancel", "the run has ended already", func(ctx context.Context, tx *store.Tx) (bool, error) {
-		return tx.CancelRun(ctx, c.project.ID, in.Run, action.Cancelled)
+		return tx.CancelRun(ctx, c.project.ID, in.Run)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tenantry/api/errcode"
 	"tenantry/tenants"
 )
 
@@ -171,10 +172,14 @@ func (s *Store) CompleteRun(ctx context.Context, projectID, id string, result Ru
 	return endRun(ctx, s.pool, projectID, id, result)
 }
 
+// cancelled is what the creator of a cancelled run sees, in the form of all errors of
+// runs.
+var cancelled = json.RawMessage(`{"code":"` + string(errcode.ActionCancelled) + `","error":"the run was cancelled","path":"$"}`)
+
 // CancelRun ends an open run; false when it has ended already. A delivery under
 // way is broken off, which the handler may be too far to notice.
-func (tx *Tx) CancelRun(ctx context.Context, projectID, id string, errors json.RawMessage) (bool, error) {
-	return endRun(ctx, tx.tx, projectID, id, RunResult{State: RunCancelled, Errors: errors})
+func (tx *Tx) CancelRun(ctx context.Context, projectID, id string) (bool, error) {
+	return endRun(ctx, tx.tx, projectID, id, RunResult{State: RunCancelled, Errors: cancelled})
 }
 
 func endRun(ctx context.Context, q querier, projectID, id string, result RunResult) (bool, error) {

@@ -6,9 +6,6 @@ import (
 	"tenantry/api/errcode"
 )
 
-// Cancelled is what the creator of a cancelled run sees.
-var Cancelled = RunErrors(errcode.New(errcode.ActionCancelled, "the run was cancelled"))
-
 // RunErrors is what the creator of a run sees of its error: the public message,
 // code and path, and extensions only in the handler's own words.
 func RunErrors(e *errcode.Error) json.RawMessage {

@@ -7,7 +7,6 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/ops/audit"
-	"tenantry/services/engine/action"
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/store"
 )
@@ -55,7 +54,7 @@ func cancelAsyncAction(ctx context.Context, c call) (any, error) {
 		Target: strings.Join([]string{c.Project.Slug, "actions", run.Action, "runs", run.ID}, "/"), Outcome: audit.OK, RequestID: c.Author.RequestID, IP: c.Author.IP,
 	}
 	c.work.Also(func(ctx context.Context, tx *store.Tx) error {
-		cancelled, err := tx.CancelRun(ctx, c.Project.ID, run.ID, action.Cancelled)
+		cancelled, err := tx.CancelRun(ctx, c.Project.ID, run.ID)
 		if err == nil && !cancelled { // it ended meanwhile
 			err = errRunEnded
 		}
