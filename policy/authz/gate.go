@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	deadline   = 50 * time.Millisecond  // of one evaluation
-	patience   = 500 * time.Millisecond // for a free place
-	perPolicy  = 2                      // evaluations of one project at a time
-	tripsAfter = 5                      // time-outs in a row
+	deadline   = slack * 50 * time.Millisecond  // of one evaluation
+	patience   = slack * 500 * time.Millisecond // for a free place
+	perPolicy  = 2                              // evaluations of one project at a time
+	tripsAfter = 5                              // time-outs in a row
 	restsFor   = 5 * time.Second
 
 	// An evaluation that goes on after its deadline is looked at so often, so far

@@ -19,7 +19,7 @@ const (
 	maxDeep      = 32 // bodies in bodies
 	maxExists    = 16
 	maxParams    = 64
-	maxTranslate = 50 * time.Millisecond
+	maxTranslate = slack * 50 * time.Millisecond
 )
 
 // translator makes a filter of what partial evaluation left. Every form that it
