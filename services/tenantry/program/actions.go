@@ -225,7 +225,7 @@ func writeFiles(stdout io.Writer, dir string, files []codegen.File) error {
 func replaceable(root *os.Root, f codegen.File) error {
 	there, err := root.ReadFile(f.Name)
 	if err != nil || f.Scaffold {
-		return nil // nothing to lose: what can't be read is told when it is written
+		return nil //nolint:nilerr // nothing to lose: what can't be read is told when it is written
 	}
 	first, _, _ := strings.Cut(string(there), "\n")
 	next, _, _ := strings.Cut(f.Content, "\n")
