@@ -233,12 +233,20 @@ func (f *fleet) records(filter string) map[string]runRecord {
 	}
 }
 
-// finished waits until no run is open and returns all of them.
+// finished waits until no run is open and returns those that are completed. A run
+// that is taken over goes from running to queued, between two questions too; what
+// has ended stays so, hence the last word is that of a list of all.
 func (f *fleet) finished(limit time.Duration) map[string]runRecord {
 	f.t.Helper()
+	open := []string{"queued", "running", "pending"}
 	within(f.t, limit, "all runs have ended", func() bool {
-		for _, open := range []string{"queued", "running", "pending"} {
-			if f.project.control(200, http.MethodGet, "/actions/count/runs?limit=1&status="+open, nil).at("items", 0) != nil {
+		for _, status := range open {
+			if f.project.control(200, http.MethodGet, "/actions/count/runs?limit=1&status="+status, nil).at("items", 0) != nil {
+				return false
+			}
+		}
+		for _, r := range f.records("") {
+			if slices.Contains(open, r.Status) {
 				return false
 			}
 		}
