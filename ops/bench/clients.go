@@ -29,9 +29,9 @@ func (b *bench) chooseClients(ctx context.Context) error {
 		telling = append(telling, q)
 	}
 	best, least := 0, math.Inf(1)
-	for _, n := range []int{1, 2, 3, 4, 8, 16, 64} {
+	for _, n := range []int{1, 2, 3, 4, 6, 8, 16, 64} {
 		b.clients = n
-		measured, err := b.floorCosts(ctx, telling, 3, 200*time.Millisecond)
+		measured, err := b.floorCosts(ctx, telling, 5, 250*time.Millisecond)
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Settings are further server settings by name, such as max_connections.
 	Settings map[string]string
+	// Environment is what the server inherits beyond a path, a locale and a zone: NAME=value.
+	Environment []string
 	// TCP listens on a free loopback port instead of a unix socket.
 	TCP bool
 	// BinDir names the folder with the programs; empty: search, else fetch.
@@ -182,7 +184,7 @@ func (s *Server) launchOnce(ctx context.Context, programs installation) error {
 	defer log.Close()
 	cmd := exec.Command(programs.program("postgres"), s.arguments(at)...)
 	cmd.Dir = "/"
-	cmd.Env = serverEnvironment()
+	cmd.Env = append(serverEnvironment(), s.opts.Environment...)
 	cmd.Stderr, cmd.Stdout = log, log
 	cmd.SysProcAttr = processAttributes(s.folder.owner)
 	process, err := startChild(cmd)

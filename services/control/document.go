@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
@@ -36,27 +37,34 @@ func (s *service) openAPI(app *fiber.App) huma.API {
 }
 
 // registerDocument serves the OpenAPI document and the readable page, without a
-// key.
+// key. They are made when somebody asks for them: together they would be a fifth of
+// what the program does until it serves.
 func (s *service) registerDocument(app *fiber.App) {
 	s.describePolicyBody()
-	text, err := json.Marshal(s.api.OpenAPI())
-	if err != nil {
-		panic(err) // a mistake in a type of ours, seen by every test
-	}
-	var page bytes.Buffer
-	if err := docsPage.Execute(&page, describe(s.api.OpenAPI())); err != nil {
-		panic(err)
-	}
+	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.api.OpenAPI()) })
 	app.Get(prefix+"/openapi.json", func(c *fiber.Ctx) error {
+		text, err := document()
+		if err != nil {
+			return err
+		}
 		c.Set("Content-Type", "application/openapi+json")
 		return c.Send(text)
 	})
-	s.routes = append(s.routes, newRoute(http.MethodGet, prefix+"/openapi.json"))
+	s.routes = append(s.routes, route{http.MethodGet, prefix + "/openapi.json"})
+	page := sync.OnceValues(func() ([]byte, error) {
+		var page bytes.Buffer
+		err := docsPage().Execute(&page, describe(s.api.OpenAPI()))
+		return page.Bytes(), err
+	})
 	app.Get("/api/docs", func(c *fiber.Ctx) error {
+		text, err := page()
+		if err != nil {
+			return err
+		}
 		c.Set(requestIDHeader, requestID(c.Get(requestIDHeader)))
 		c.Set("Content-Type", "text/html; charset=utf-8")
 		c.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		return c.Send(page.Bytes())
+		return c.Send(text)
 	})
 }
 
@@ -75,7 +83,7 @@ func (s *service) describePolicyBody() {
 //go:embed docs.html
 var docsText string
 
-var docsPage = template.Must(template.New("docs").Parse(docsText))
+var docsPage = sync.OnceValue(func() *template.Template { return template.Must(template.New("docs").Parse(docsText)) })
 
 type docsGroup struct {
 	Tag        string

@@ -70,7 +70,7 @@ func register[I, O any](s *service, e endpoint, handle func(ctx context.Context,
 		})
 	}
 	describeText(&op, e)
-	s.routes = append(s.routes, newRoute(e.method, op.Path))
+	s.routes = append(s.routes, route{e.method, op.Path})
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		c := callOf(ctx)
 		out, err := handle(ctx, c, in)

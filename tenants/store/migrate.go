@@ -96,8 +96,12 @@ func target() (int64, error) {
 	return newest, nil
 }
 
+// ErrOldSchema is for a database whose schema this program can't work with before
+// Migrate has run.
+var ErrOldSchema = errors.New("the control plane's database has schema version")
+
 // CheckVersion reports whether the database has at least the schema that this
-// program needs. A newer one is accepted: migrations only add while the program
+// program needs, with ErrOldSchema. A newer one is accepted: migrations only add while the program
 // of the version before still runs.
 func (s *Store) CheckVersion(ctx context.Context) error {
 	want, err := target()
@@ -117,7 +121,7 @@ func (s *Store) CheckVersion(ctx context.Context) error {
 		}
 	}
 	if have < want {
-		return fmt.Errorf("the control plane's database has schema version %d, this program needs %d: run \"tenantry migrate\"", have, want)
+		return fmt.Errorf("%w %d, this program needs %d: run \"tenantry migrate\"", ErrOldSchema, have, want)
 	}
 	return nil
 }

@@ -63,11 +63,8 @@ func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error
 			return base{}, err
 		}
 	}
-	if err := store.Migrate(ctx, url); err != nil {
-		return base{}, fmt.Errorf("the control plane's database could not be migrated: %w", err)
-	}
-	if b.store, err = store.Open(ctx, url, b.vault); err != nil {
-		return base{}, fmt.Errorf("the control plane's database cannot be used: %w", err)
+	if b.store, err = openStore(ctx, url, b.vault); err != nil {
+		return base{}, err
 	}
 	stack.Push("store", func(context.Context) error { b.store.Close(); return nil })
 	if err := b.store.CheckKeyring(ctx); err != nil {
@@ -87,6 +84,22 @@ func (r *run) openBase(ctx context.Context, stack *lifecycle.Stack) (base, error
 		r.logger.Info("tenants' URLs may reach this machine, as always in dev", "networks", egress.Loopback())
 	}
 	return b, nil
+}
+
+// openStore brings the schema to this version where it is older: a start that finds
+// it as it should be needs no session of its own to look.
+func openStore(ctx context.Context, url string, v *vault.Vault) (*store.Store, error) {
+	s, err := store.Open(ctx, url, v)
+	if errors.Is(err, store.ErrOldSchema) {
+		if err := store.Migrate(ctx, url); err != nil {
+			return nil, fmt.Errorf("the control plane's database could not be migrated: %w", err)
+		}
+		s, err = store.Open(ctx, url, v)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the control plane's database cannot be used: %w", err)
+	}
+	return s, nil
 }
 
 // database gives the URL of the control plane's database, in dev that of a

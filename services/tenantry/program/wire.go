@@ -43,6 +43,10 @@ const maxBody = 32 << 20
 // own; an action's own timeout is shorter.
 const callTimeout = 2 * time.Minute
 
+// firstRequests is how long what goes on beside requests waits after a start, so that
+// those which wait for it are answered first: each watch is a session with Postgres.
+const firstRequests = 250 * time.Millisecond
+
 // wire puts the services together: one listener with the data plane under /p
 // and the control API under /api/v1.
 func wire(ctx context.Context, p parts) (wired, error) {
@@ -83,7 +87,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		Metrics: p.Metrics, Recorder: p.Recorder, Sockets: sockets, Subscriptions: subscriptions, Runs: runs, Logger: p.Logger, Base: base, Version: p.Version,
 		GraphiQL: p.Config.Command == config.Dev, ClientIP: ip,
 	})
-	control.New(app, control.Deps{
+	serveControl := mountControl(app, control.Deps{
 		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
 		OperatorKeyHash: operatorHash(p.OperatorKey), Signup: p.Config.Signup, Managed: p.Cluster != nil, Plans: p.Config.Plans,
 		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Loopback: loopback(p.Config), Reload: registry.Reload, Traffic: registry.Traffic, Observe: p.Metrics.ControlRequest,
@@ -92,12 +96,22 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	watching, stopWatching := context.WithCancel(base)
 	var background sync.WaitGroup
 	background.Go(func() { registry.Run(watching) })
-	background.Go(func() { follower.Run(watching) })
-	background.Go(func() { runs.Run(watching) })
+	later := func(run func(context.Context)) {
+		background.Go(func() {
+			select {
+			case <-watching.Done():
+			case <-time.After(firstRequests):
+				run(watching)
+			}
+		})
+	}
+	later(follower.Run)
+	later(runs.Run)
+	later(func(context.Context) { serveControl() })
 	var deliveries *worker.Worker
 	if p.Config.Worker {
 		deliveries = worker.New(worker.Deps{Store: p.Store, Live: registry, Metrics: p.Metrics, Logger: p.Logger, Concurrency: p.Config.WorkerConcurrency, MostRetention: p.Config.RunRetentionMax})
-		background.Go(func() { deliveries.Run(watching) })
+		later(deliveries.Run)
 	}
 	return wired{Public: public{app, sockets, deliveries}, Close: func(context.Context) error {
 		stopWatching()
@@ -176,7 +190,7 @@ func newApp(p parts) *fiber.App {
 
 // presentError answers what no route answered, in the form of its API.
 func presentError(c *fiber.Ctx, err error) error {
-	if strings.HasPrefix(c.Path(), "/api/") {
+	if strings.HasPrefix(c.Path(), controlPrefix) {
 		return control.ErrorHandler(c, err)
 	}
 	return router.ErrorHandler(c, err)

@@ -1,0 +1,33 @@
+package program
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"tenantry/services/control"
+)
+
+// controlPrefix is where the control API and its readable page are.
+const controlPrefix = "/api/"
+
+// mountControl has the control API answer what is under its prefix. It is made when
+// the first such request comes, or serve is called: putting its hundred endpoints
+// together takes as long as all else at a start.
+func mountControl(app *fiber.App, deps control.Deps) (serve func() fasthttp.RequestHandler) {
+	serve = sync.OnceValue(func() fasthttp.RequestHandler {
+		api := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: control.ErrorHandler})
+		control.New(api, deps)
+		return api.Handler()
+	})
+	app.Use(func(c *fiber.Ctx) error {
+		if !strings.HasPrefix(c.Path(), controlPrefix) {
+			return c.Next()
+		}
+		serve()(c.Context())
+		return nil
+	})
+	return serve
+}
