@@ -33,7 +33,8 @@ type isolation struct {
 	mine       *side // whose things the calls are about
 	stranger   *side
 	theirs     map[string]string // what the stranger has, which never changes
-	calls      int               // made with strange keys or ids
+	kept       keptRows
+	calls      int // made with strange keys or ids
 }
 
 // strangerCalls is how many calls an operation needs: for each kind of id in
@@ -59,8 +60,9 @@ func TestNoTenantReachesAnothersThings(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	a, b := newSide(t, s, "alpha"), newSide(t, s, "beta")
-	run := &isolation{t: t, s: s, operations: apiOperations(t, s), mine: a, stranger: b}
-	run.theirs = run.snapshot(b)
+	run := &isolation{t: t, s: s, operations: apiOperations(t, s), mine: a, stranger: b, kept: newKeptRows(t, s)}
+	run.theirs = run.kept.of(t, b)
+	seen := run.snapshot(b)
 	want := 0
 	for _, o := range run.operations {
 		want += strangerCalls(o)
@@ -79,6 +81,11 @@ func TestNoTenantReachesAnothersThings(t *testing.T) {
 	}
 	if run.calls != want {
 		t.Errorf("%d calls were made, operations × kinds of id are %d", run.calls, want)
+	}
+	for id, text := range run.snapshot(b) {
+		if seen[id] != text {
+			t.Errorf("what %s gives of %s was\n%s\nand is\n%s", id, b.name, seen[id], text)
+		}
 	}
 	run.auditTellsNothing()
 }
@@ -107,7 +114,7 @@ func (r *isolation) operation(o apiOperation, trial trial) {
 	target := prepared(mine, trial)
 	var before map[string]string
 	if o.Method != http.MethodGet {
-		before = r.snapshot(r.mine)
+		before = r.kept.of(r.t, r.mine)
 	}
 	for _, kind := range o.kinds() {
 		keys := []string{r.stranger.owner, r.stranger.projectKey}
@@ -225,10 +232,10 @@ func (r *isolation) same(o apiOperation, x *side, before map[string]string) {
 	if o.Method == http.MethodGet {
 		return
 	}
-	after := r.snapshot(x)
-	for id, text := range before {
-		if after[id] != text {
-			r.t.Errorf("calls of %s that were refused changed what %s of %s gives:\n%s\n%s", o.ID, id, x.name, text, after[id])
+	after := r.kept.of(r.t, x)
+	for table, rows := range before {
+		if after[table] != rows {
+			r.t.Errorf("calls of %s that were refused changed what is kept of %s in %s", o.ID, x.name, table)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type mortal struct {
 	server  *postgres.Server
 	socket  atomic.Pointer[string]
 	crashes []time.Time
+	longest time.Duration // that it was away
 }
 
 func newMortal(t *testing.T) *mortal {
@@ -77,6 +78,7 @@ func (m *mortal) crash() {
 		m.t.Fatal(err)
 	}
 	m.start()
+	m.longest = max(m.longest, time.Since(m.crashes[len(m.crashes)-1]))
 }
 
 // TestNoAcknowledgedRunIsLostByCrashesOfPostgres kills the Postgres of the control
@@ -125,7 +127,7 @@ func TestNoAcknowledgedRunIsLostByCrashesOfPostgres(t *testing.T) {
 
 	f.check(acknowledged, f.finished(2*redelivery))
 	delivered, extra := f.counter.delivered()
-	t.Logf("%d runs were acknowledged, %d delivered, %d deliveries more than runs in %d crashes", len(acknowledged), delivered, extra, crashes)
+	t.Logf("%d runs were acknowledged, %d delivered, %d deliveries more than runs in %d crashes, of at most %s", len(acknowledged), delivered, extra, crashes, m.longest)
 	for id, times := range f.counter.begun {
 		allowed := 1
 		for _, crash := range m.crashes {

@@ -236,7 +236,7 @@ func (w *Worker) sweeper() func(context.Context) {
 				w.Logger.Warn(what, "type", "worker", "error", err)
 			}
 		}
-		taken, err := w.Store.TakeOverRuns(ctx)
+		taken, err := w.Store.TakeOverRuns(ctx, w.id, w.ids())
 		failed("runs of dead workers were not taken over", err)
 		if taken > 0 {
 			w.Logger.Warn("runs of dead workers are delivered again", "type", "worker", "runs", taken)

@@ -110,9 +110,11 @@ func (s *Store) RenewRuns(ctx context.Context, worker string, ids []string) ([]s
 
 // TakeOverRuns queues the runs of workers that have died, and returns how many.
 // They keep their places in the queue, before those that have not been tried yet.
-func (s *Store) TakeOverRuns(ctx context.Context) (int64, error) {
+// The worker that asks lives: the runs that it holds stay its own, although it could
+// not renew their leases while Postgres was away.
+func (s *Store) TakeOverRuns(ctx context.Context, worker string, holds []string) (int64, error) {
 	tag, err := s.pool.Exec(ctx, `UPDATE tenantry.action_runs SET state = 'queued', `+released+`
-		WHERE state = 'running' AND lease_until < now()`)
+		WHERE state = 'running' AND lease_until < now() AND NOT (worker = $1 AND id = ANY(coalesce($2::text[], '{}')::uuid[]))`, worker, holds)
 	return tag.RowsAffected(), wrap("take over runs", err)
 }
 

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantry/ops/postgres"
 )
@@ -43,7 +44,7 @@ func Database(t testing.TB) string {
 	defer cancel()
 	name := "test_" + strings.ToLower(rand.Text()[:16])
 	password := rand.Text()
-	execute(t, ctx, admin,
+	execute(t, ctx,
 		"CREATE ROLE "+name+" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '"+password+"'",
 		"CREATE DATABASE "+name+" OWNER "+name+" TEMPLATE template0 ENCODING 'UTF8'")
 	owned := mustParse(t, admin)
@@ -51,13 +52,11 @@ func Database(t testing.TB) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		execute(t, ctx, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)", "DROP ROLE IF EXISTS "+name)
+		execute(t, ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)", "DROP ROLE IF EXISTS "+name)
 	})
-	// Before Postgres 15 everybody may create in the schema public but only the
-	// superuser owns it.
 	own := *owned
 	own.User = mustParse(t, admin).User
-	execute(t, ctx, own.String(), "ALTER SCHEMA public OWNER TO "+name)
+	ownSchema(t, ctx, own.String(), name)
 	return owned.String()
 }
 
@@ -162,18 +161,58 @@ func removeLeftovers() {
 	}
 }
 
-func execute(t testing.TB, ctx context.Context, to string, statements ...string) {
+// administration are sessions of the superuser, kept for all tests: to open one takes
+// longer than to make a database.
+var administration = sync.OnceValues(func() (*pgxpool.Pool, error) {
+	address := os.Getenv(serverVariable)
+	if address == "" {
+		server, err := shared()
+		if err != nil {
+			return nil, err
+		}
+		address = server.URL("postgres")
+	}
+	return pgxpool.New(context.Background(), address)
+})
+
+// execute runs statements as the superuser.
+func execute(t testing.TB, ctx context.Context, statements ...string) {
 	t.Helper()
-	conn, err := pgx.Connect(ctx, to)
+	pool, err := administration()
+	if err != nil {
+		t.Fatalf("connect to the test server: %v", err)
+	}
+	for _, statement := range statements {
+		if _, err := pool.Exec(ctx, statement); err != nil {
+			words := strings.Fields(statement)
+			t.Fatalf("%s %s on the test server: %v", words[0], words[1], err)
+		}
+	}
+}
+
+// ownSchema makes a role the owner of the schema public of the database at a URL. From
+// Postgres 15 on the owner of a database has it; before, everybody may create there but
+// only the superuser owns it.
+func ownSchema(t testing.TB, ctx context.Context, database, role string) {
+	t.Helper()
+	pool, err := administration()
+	if err != nil {
+		t.Fatalf("connect to the test server: %v", err)
+	}
+	var owned bool
+	if err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int >= 150000").Scan(&owned); err != nil {
+		t.Fatalf("version of the test server: %v", err)
+	}
+	if owned {
+		return
+	}
+	conn, err := pgx.Connect(ctx, database)
 	if err != nil {
 		t.Fatalf("connect to the test server: %v", err)
 	}
 	defer conn.Close(ctx)
-	for _, statement := range statements {
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			words := strings.Fields(statement)
-			t.Fatalf("%s %s on the test server: %v", words[0], words[1], err)
-		}
+	if _, err := conn.Exec(ctx, "ALTER SCHEMA public OWNER TO "+role); err != nil {
+		t.Fatalf("own the schema public on the test server: %v", err)
 	}
 }
 
