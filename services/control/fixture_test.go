@@ -76,16 +76,16 @@ func must[T any](v T, err error) func(t testing.TB) T {
 	}
 }
 
+// controls are databases with the control plane's schema.
+var controls = pgtest.Template{Fill: store.Migrate}
+
 func start(t *testing.T, configure ...func(*control.Deps)) *server {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	s := &server{t: t, logs: &safeBuffer{}}
 	logger := slog.New(slog.NewJSONHandler(s.logs, nil))
-	url := pgtest.Database(t)
+	url := controls.Database(t)
 	keyring := must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)
-	if err := store.Migrate(ctx, url); err != nil {
-		t.Fatal(err)
-	}
 	s.store = must(store.Open(ctx, url, keyring))(t)
 	s.recorder = audit.NewRecorder(s.store, audit.Options{Interval: 10 * time.Millisecond, Logger: logger})
 	guard := egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})

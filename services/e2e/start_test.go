@@ -305,7 +305,7 @@ func TestWhatIsWrongAtTheStartIsOneSentenceAndAnExitCode(t *testing.T) {
 		"a data folder in use":     {append(free, "dev", "--data-dir="+busy.DataDir), nil, 1, "in use by another tenantry"},
 		"another Postgres version": {append(free, "dev", "--data-dir="+other), nil, 1, "9.6"},
 		"a folder that is a file":  {append(free, "dev", "--data-dir=/dev/null"), nil, 1, "/dev/null"},
-		"no database":              {append(free, "serve", "--operator-key=k", "--data-dir="+dataDir(t), "--database-url=postgres://u:canary@127.0.0.1:1/d"), nil, 1, "could not be migrated"},
+		"no database":              {append(free, "serve", "--operator-key=k", "--data-dir="+dataDir(t), "--database-url=postgres://u:canary@127.0.0.1:1/d"), nil, 1, "database can't be reached"},
 		"bad configuration":        {[]string{"dev", "--listen=nowhere"}, []string{"TENANTRY_SIGNUP=x", "TENANTRY_NOPE=1"}, 2, "3 mistakes"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,15 +80,15 @@ func start(t testing.TB, bounds socket.Limits, edits ...func(*settings.Settings)
 	return startLive(t, bounds, livequery.Limits{}, edits...)
 }
 
+// controls are databases with the control plane's schema.
+var controls = pgtest.Template{Fill: store.Migrate}
+
 // startLive is start with bounds of subscriptions.
 func startLive(t testing.TB, bounds socket.Limits, subscriptions livequery.Limits, edits ...func(*settings.Settings)) *server {
 	t.Helper()
 	ctx := context.Background()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	control, own := pgtest.Database(t), pgtest.Database(t)
-	if err := store.Migrate(ctx, control); err != nil {
-		t.Fatal(err)
-	}
+	control, own := controls.Database(t), pgtest.Database(t)
 	s := &server{t: t, control: control, own: own, hub: socket.NewHub(bounds), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{})}
 	keyring := must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)
 	s.store = must(store.Open(ctx, control, keyring))(t)

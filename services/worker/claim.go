@@ -46,12 +46,13 @@ func (w *Worker) claim(ctx context.Context) (int, error) {
 	if len(most) == 0 {
 		return 0, nil
 	}
+	asked := time.Now()
 	claimed, err := w.Store.ClaimRuns(ctx, w.id, most)
 	if err != nil {
 		return 0, err
 	}
 	for _, d := range claimed {
-		w.start(ctx, d)
+		w.start(ctx, d, asked)
 	}
 	return len(claimed), nil
 }
@@ -92,11 +93,11 @@ func share(free int, holds map[string]int, due []string) map[string]int {
 	return most
 }
 
-// start delivers a claimed run on a goroutine of its own.
-func (w *Worker) start(ctx context.Context, d store.Delivery) {
+// start delivers a run, claimed at a time, on a goroutine of its own.
+func (w *Worker) start(ctx context.Context, d store.Delivery, leased time.Time) {
 	delivering, stop := context.WithCancelCause(ctx)
 	w.mu.Lock()
-	w.held[d.ID] = &held{project: d.ProjectID, stop: stop}
+	w.held[d.ID] = &held{project: d.ProjectID, leased: leased, stop: stop}
 	w.mu.Unlock()
 	w.runs.Go(func() {
 		defer func() {

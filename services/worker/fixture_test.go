@@ -78,18 +78,18 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
+// controls are databases with the control plane's schema.
+var controls = pgtest.Template{Fill: store.Migrate}
+
 // setup makes a project whose actions are the given ones, "name": extra keys of the
 // definition. Each takes a number n and answers {n: Int!}, with the row of the
 // table numbers as relationship.
 func setup(t testing.TB, answer func(d delivery) (status int, body string), actions map[string]string) *plane {
 	t.Helper()
 	ctx := context.Background()
-	p := &plane{t: t, control: pgtest.Database(t), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{}), handler: &handler{answer: answer}, log: &logged{}}
+	p := &plane{t: t, control: controls.Database(t), counts: metrics.New(prometheus.NewRegistry(), metrics.Options{}), handler: &handler{answer: answer}, log: &logged{}}
 	p.logger = slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	logger := p.logger
-	if err := store.Migrate(ctx, p.control); err != nil {
-		t.Fatal(err)
-	}
 	p.store = must(store.Open(ctx, p.control, must(vault.Open(filepath.Join(t.TempDir(), "keyring.json")))(t)))(t)
 	recorder := audit.NewRecorder(p.store, audit.Options{Interval: 10 * time.Millisecond, Logger: logger})
 	pools := source.NewPools((&net.Dialer{}).DialContext)

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ const DefaultConcurrency = 64
 
 const (
 	renewInterval = store.Lease / 3
+	renewRetry    = time.Second // after a failure
 	sweepInterval = 5 * time.Second
 	pollInterval  = time.Second // what a lost notice costs, and how late a retry may come
 	pruneInterval = time.Hour
@@ -68,6 +70,7 @@ type Worker struct {
 // held is a run that this worker has leased.
 type held struct {
 	project string
+	leased  time.Time // when the lease was given or renewed, or before
 	stop    context.CancelCauseFunc
 }
 
@@ -94,7 +97,7 @@ func New(d Deps) *Worker {
 func (w *Worker) Run(ctx context.Context) {
 	var parts sync.WaitGroup
 	parts.Go(func() { w.Store.WatchRuns(ctx, w.noticed) })
-	parts.Go(func() { w.every(ctx, renewInterval, w.renewer()) })
+	parts.Go(func() { w.every(ctx, renewInterval, w.renew) })
 	parts.Go(func() { w.every(ctx, sweepInterval, w.sweeper()) })
 	w.deliverAll(ctx)
 	parts.Wait()
@@ -170,40 +173,64 @@ func (w *Worker) every(ctx context.Context, interval time.Duration, f func(conte
 	}
 }
 
-// renewer prolongs the leases, and breaks off what is no longer this worker's.
-func (w *Worker) renewer() func(context.Context) {
-	renewed := time.Now()
-	return func(ctx context.Context) {
-		ids := w.ids()
-		if len(ids) == 0 {
-			renewed = time.Now()
+// renew prolongs the leases, and breaks off what is no longer this worker's. Where
+// that fails it is tried again soon.
+func (w *Worker) renew(ctx context.Context) {
+	for !w.tryRenew(ctx) {
+		select {
+		case <-ctx.Done():
 			return
+		case <-time.After(renewRetry):
 		}
-		started := time.Now()
-		asking, cancel := context.WithTimeout(ctx, renewInterval-time.Second)
-		defer cancel()
-		own, err := w.Store.RenewRuns(asking, w.id, ids)
-		if err != nil {
-			if ctx.Err() == nil {
-				w.Logger.Warn("leases of runs were not renewed", "type", "worker", "runs", len(ids), "error", err)
-			}
-			if time.Since(renewed) > unsure-renewInterval {
-				w.lose(ids)
-			}
-			return
+	}
+}
+
+func (w *Worker) tryRenew(ctx context.Context) bool {
+	ids := w.ids()
+	if len(ids) == 0 {
+		return true
+	}
+	started := time.Now()
+	asking, cancel := context.WithTimeout(ctx, renewInterval-renewRetry)
+	defer cancel()
+	own, err := w.Store.RenewRuns(asking, w.id, ids)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.Logger.Warn("leases of runs were not renewed", "type", "worker", "runs", len(ids), "error", err)
 		}
-		renewed = started
-		kept := map[string]bool{}
-		for _, id := range own {
-			kept[id] = true
+		w.loseUnsure(time.Now())
+		return false
+	}
+	w.keep(own, started)
+	var lost []string
+	for _, id := range ids {
+		if !slices.Contains(own, id) {
+			lost = append(lost, id)
 		}
-		var lost []string
-		for _, id := range ids {
-			if !kept[id] {
-				lost = append(lost, id)
-			}
+	}
+	w.lose(lost)
+	return true
+}
+
+// keep notes when leases were renewed.
+func (w *Worker) keep(ids []string, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		if h := w.held[id]; h != nil {
+			h.leased = at
 		}
-		w.lose(lost)
+	}
+}
+
+// loseUnsure breaks off the runs whose leases may have run out before the next try.
+func (w *Worker) loseUnsure(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.held {
+		if now.Sub(h.leased) > unsure-renewInterval {
+			h.stop(errLost)
+		}
 	}
 }
 

@@ -39,25 +39,43 @@ const folderPrefix = "tenantry-pgtest-"
 // is still connected.
 func Database(t testing.TB) string {
 	t.Helper()
-	admin := AdminURL(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	name := "test_" + strings.ToLower(rand.Text()[:16])
-	password := rand.Text()
+	address := create(t, ctx, "TEMPLATE template0 ENCODING 'UTF8'")
+	name := address.User.Username()
+	t.Cleanup(func() { drop(t, name); dropRole(t, name) })
+	own := *address
+	own.User = mustParse(t, AdminURL(t)).User
+	ownSchema(t, ctx, own.String(), name)
+	return address.String()
+}
+
+// create makes a database and its owner, who has the same name.
+func create(t testing.TB, ctx context.Context, from string) *url.URL {
+	t.Helper()
+	name, password := newName(), rand.Text()
 	execute(t, ctx,
 		"CREATE ROLE "+name+" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '"+password+"'",
-		"CREATE DATABASE "+name+" OWNER "+name+" TEMPLATE template0 ENCODING 'UTF8'")
-	owned := mustParse(t, admin)
+		"CREATE DATABASE "+name+" OWNER "+name+" "+from)
+	owned := mustParse(t, AdminURL(t))
 	owned.User, owned.Path = url.UserPassword(name, password), "/"+name
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		execute(t, ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)", "DROP ROLE IF EXISTS "+name)
-	})
-	own := *owned
-	own.User = mustParse(t, admin).User
-	ownSchema(t, ctx, own.String(), name)
-	return owned.String()
+	return owned
+}
+
+func newName() string { return "test_" + strings.ToLower(rand.Text()[:16]) }
+
+func drop(t testing.TB, database string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	execute(t, ctx, "DROP DATABASE IF EXISTS "+database+" WITH (FORCE)")
+}
+
+func dropRole(t testing.TB, role string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	execute(t, ctx, "DROP ROLE IF EXISTS "+role)
 }
 
 // AdminURL returns the superuser's URL of the test server, database "postgres"

@@ -2,6 +2,7 @@ package pgtest_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -70,5 +71,33 @@ func TestAdminURLIsASuperuser(t *testing.T) {
 	err := connect(t, pgtest.AdminURL(t)).QueryRow(t.Context(), "SELECT rolsuper FROM pg_roles WHERE rolname = current_user").Scan(&super)
 	if err != nil || !super {
 		t.Fatalf("super %v, error %v", super, err)
+	}
+}
+
+func TestDatabasesOfATemplateBeginAlikeAndAreTheirOwn(t *testing.T) {
+	t.Parallel()
+	filled := 0
+	template := pgtest.Template{Fill: func(ctx context.Context, url string) error {
+		filled++
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, "CREATE TABLE a (id int); INSERT INTO a VALUES (1)")
+		return err
+	}}
+	one, other := connect(t, template.Database(t)), connect(t, template.Database(t))
+	for i, conn := range []*pgx.Conn{one, other} {
+		if _, err := conn.Exec(t.Context(), "INSERT INTO a VALUES (2); ALTER TABLE a ADD COLUMN own int; CREATE SCHEMA s"); err != nil {
+			t.Fatal(i, err)
+		}
+		var rows int
+		if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM a").Scan(&rows); err != nil || rows != 2 {
+			t.Errorf("database %d has %d rows, %v", i, rows, err)
+		}
+	}
+	if filled != 1 && os.Getenv("TENANTRY_TEST_POSTGRES_URL") == "" {
+		t.Errorf("filled %d times", filled)
 	}
 }

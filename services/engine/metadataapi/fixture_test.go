@@ -42,18 +42,20 @@ type project struct {
 	record func(kind string, fields []string, failed bool)
 }
 
+// controls are databases with the control plane's schema.
+var controls = pgtest.Template{Fill: store.Migrate}
+
 func newProject(t *testing.T) *project {
 	t.Helper()
 	ctx := context.Background()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	control, own := pgtest.Database(t), pgtest.Database(t)
+	control, own := controls.Database(t), pgtest.Database(t)
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	check(store.Migrate(ctx, control))
 	keyring, err := vault.Open(filepath.Join(t.TempDir(), "keyring.json"))
 	check(err)
 	kept, err := store.Open(ctx, control, keyring)

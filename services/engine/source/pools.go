@@ -17,7 +17,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tenantry/api/errcode"
@@ -169,12 +168,6 @@ func (p *Pools) configure(address string, o Options) (*pgxpool.Config, error) {
 	c.DialFunc = pgconn.DialFunc(rawconn.Dialer(c.DialFunc))
 	c.BuildContextWatcherHandler = cancelling
 	return config, nil
-}
-
-// cancelling makes a request that ends cancel its SQL in Postgres, not just its own
-// waiting.
-func cancelling(conn *pgconn.PgConn) ctxwatch.Handler {
-	return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, CancelRequestDelay: 0, DeadlineDelay: 2 * time.Second}
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {

@@ -210,7 +210,7 @@ func TestTheSameDatabaseSharesAPoolUntilItsLastShareCloses(t *testing.T) {
 		return string(out[0])
 	}
 	connections := func() int {
-		return count(t, db, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tenantry'")
+		return count(t, db, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tenantry' AND datname = current_database()")
 	}
 	a, b, other := share(source.Options{}), share(source.Options{}), share(source.Options{MaxConnections: 2})
 	if backend(a) != backend(b) || backend(a) == backend(other) {

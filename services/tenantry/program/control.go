@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"tenantry/services/control"
 )
@@ -16,18 +15,18 @@ const controlPrefix = "/api/"
 // mountControl has the control API answer what is under its prefix. It is made when
 // the first such request comes, or serve is called: putting its hundred endpoints
 // together takes as long as all else at a start.
-func mountControl(app *fiber.App, deps control.Deps) (serve func() fasthttp.RequestHandler) {
-	serve = sync.OnceValue(func() fasthttp.RequestHandler {
+func mountControl(app *fiber.App, deps control.Deps) (prepare func() *fiber.App) {
+	prepare = sync.OnceValue(func() *fiber.App {
 		api := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: control.ErrorHandler})
 		control.New(api, deps)
-		return api.Handler()
+		return api
 	})
 	app.Use(func(c *fiber.Ctx) error {
 		if !strings.HasPrefix(c.Path(), controlPrefix) {
 			return c.Next()
 		}
-		serve()(c.Context())
+		prepare().Handler()(c.Context())
 		return nil
 	})
-	return serve
+	return prepare
 }

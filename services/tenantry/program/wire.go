@@ -87,7 +87,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		Metrics: p.Metrics, Recorder: p.Recorder, Sockets: sockets, Subscriptions: subscriptions, Runs: runs, Logger: p.Logger, Base: base, Version: p.Version,
 		GraphiQL: p.Config.Command == config.Dev, ClientIP: ip,
 	})
-	serveControl := mountControl(app, control.Deps{
+	prepareControl := mountControl(app, control.Deps{
 		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
 		OperatorKeyHash: operatorHash(p.OperatorKey), Signup: p.Config.Signup, Managed: p.Cluster != nil, Plans: p.Config.Plans,
 		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Loopback: loopback(p.Config), Reload: registry.Reload, Traffic: registry.Traffic, Observe: p.Metrics.ControlRequest,
@@ -107,7 +107,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	}
 	later(follower.Run)
 	later(runs.Run)
-	later(func(context.Context) { serveControl() })
+	later(func(context.Context) { prepareControl() })
 	var deliveries *worker.Worker
 	if p.Config.Worker {
 		deliveries = worker.New(worker.Deps{Store: p.Store, Live: registry, Metrics: p.Metrics, Logger: p.Logger, Concurrency: p.Config.WorkerConcurrency, MostRetention: p.Config.RunRetentionMax})
