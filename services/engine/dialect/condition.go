@@ -146,14 +146,22 @@ func (w *writer) plainCall(c filter.Call, row *scope) {
 }
 
 // value writes a parameter cast to its type. The same value used twice is one
-// parameter, so that a session variable is bound once.
+// parameter, so that a session variable is bound once. A Boolean of the operation's or
+// a rule's own text is written as it is: Postgres plans otherwise for the one that is
+// common than for the one that is rare, can use a partial index, and need not plan the
+// statement for each run to do so.
 func (w *writer) value(p filter.Param) {
-	if p.From == filter.Null {
+	switch {
+	case p.From == filter.Null:
 		w.text("NULL::" + typeName(p.Type))
-		return
+	case p.From == filter.Literal && p.Type == boolean && (p.Name == "true" || p.Name == "false"):
+		w.text(p.Name)
+	default:
+		w.bind(Param{Value: &p}, p.Type)
 	}
-	w.bind(Param{Value: &p}, p.Type)
 }
+
+var boolean = catalog.TypeRef{Schema: "pg_catalog", Name: "bool"}
 
 func (w *writer) bind(p Param, t catalog.TypeRef) {
 	if spatial(t) && p.Value != nil {
