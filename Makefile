@@ -27,8 +27,8 @@ run: build ## run for development, with a Postgres and a demo tenant of its own
 .PHONY: test
 test: ## vet, and test everything against a real Postgres; TEST=./policy/... for a part
 	@[ -n "$(RACE)" ] || echo "no C compiler: the tests run without the race detector" >&2
-	go vet $(RACE) $(TEST)
-	go run ./ops/gotest $(RACE) -vet=off -parallel $(PARALLEL) -timeout 15m $(TEST)
+	go vet -trimpath $(RACE) $(TEST)
+	go run ./ops/gotest -trimpath $(RACE) -vet=off -parallel $(PARALLEL) -timeout 15m $(TEST)
 
 # Tests of a package at a time: most of them wait for Postgres or for programs they started.
 PARALLEL ?= 4

@@ -46,7 +46,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "tenantry")
-	build := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "tenantry/services/tenantry")...)
+	build := exec.Command("go", append(append([]string{"build", "-trimpath"}, buildFlags...), "-o", binary, "tenantry/services/tenantry")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1

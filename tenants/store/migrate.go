@@ -109,13 +109,14 @@ func (s *Store) CheckVersion(ctx context.Context) error {
 		return err
 	}
 	var exists bool
-	err = s.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", versionTable).Scan(&exists)
+	// Unprepared: each start asks once.
+	err = s.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", pgx.QueryExecModeExec, versionTable).Scan(&exists)
 	if err != nil {
 		return wrap("read the schema's version", err)
 	}
 	var have int64
 	if exists {
-		err := s.pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&have)
+		err := s.pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versionTable+" WHERE is_applied", pgx.QueryExecModeExec).Scan(&have)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return wrap("read the schema's version", err)
 		}

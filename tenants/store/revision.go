@@ -169,7 +169,7 @@ func readSettings(ctx context.Context, q querier, v *vault.Vault, projectID stri
 func (s *Store) CheckKeyring(ctx context.Context) error {
 	var projectID string
 	var sealed []byte
-	err := s.pool.QueryRow(ctx, `SELECT project_id::text, sealed FROM tenantry.settings_revisions LIMIT 1`).Scan(&projectID, &sealed)
+	err := s.pool.QueryRow(ctx, `SELECT project_id::text, sealed FROM tenantry.settings_revisions LIMIT 1`, pgx.QueryExecModeExec).Scan(&projectID, &sealed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

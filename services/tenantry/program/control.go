@@ -1,11 +1,13 @@
 package program
 
 import (
+	"context"
 	"strings"
 	"sync"
 
 	"github.com/gofiber/fiber/v2"
 
+	"tenantry/policy/authz"
 	"tenantry/services/control"
 )
 
@@ -17,6 +19,10 @@ const controlPrefix = "/api/"
 // together takes as long as all else at a start.
 func mountControl(app *fiber.App, deps control.Deps) (prepare func() *fiber.App) {
 	prepare = sync.OnceValue(func() *fiber.App {
+		var err error
+		if deps.Control, err = authz.NewControl(context.Background()); err != nil {
+			panic(err) // a mistake in this program, which answers nobody then
+		}
 		api := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: control.ErrorHandler})
 		control.New(api, deps)
 		return api

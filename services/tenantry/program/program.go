@@ -78,7 +78,7 @@ func (r *run) serve(ctx context.Context, stack *lifecycle.Stack) error {
 	readStorePool(meters, base.store)
 
 	addresses := listeners.addresses()
-	wired, err := wire(ctx, parts{
+	wired, err := wire(parts{
 		Config: r.cfg, Addresses: addresses, Version: Version,
 		Store: base.store, Vault: base.vault, Guard: base.guard, Cluster: base.cluster, DialManaged: base.dialManaged,
 		OperatorKey: base.operatorKey, Recorder: recorder, Metrics: meters, Checks: &r.checks, Logger: r.logger,

@@ -15,7 +15,6 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/recover"
 
 	"tenantry/policy/authn"
-	"tenantry/policy/authz"
 	"tenantry/policy/limits"
 	"tenantry/services/control"
 	"tenantry/services/engine/metadataapi"
@@ -49,7 +48,7 @@ const firstRequests = 250 * time.Millisecond
 
 // wire puts the services together: one listener with the data plane under /p
 // and the control API under /api/v1.
-func wire(ctx context.Context, p parts) (wired, error) {
+func wire(p parts) (wired, error) {
 	pools := source.NewPools(p.Guard.DialDatabase)
 	pools.Trusted = p.DialManaged
 	shared, err := openSharedLimits(p)
@@ -71,10 +70,6 @@ func wire(ctx context.Context, p parts) (wired, error) {
 	if p.Cluster != nil {
 		revisions.Cluster = p.Cluster
 	}
-	authorize, err := authz.NewControl(ctx)
-	if err != nil {
-		return wired{}, fmt.Errorf("the control API's policy: %w", err)
-	}
 	// Requests run under base, which ends when the time to drain has passed, never
 	// under fiber's context, which ends when draining begins.
 	base, cut := context.WithCancel(context.Background())
@@ -88,7 +83,7 @@ func wire(ctx context.Context, p parts) (wired, error) {
 		GraphiQL: p.Config.Command == config.Dev, ClientIP: ip,
 	})
 	prepareControl := mountControl(app, control.Deps{
-		Store: p.Store, Revisions: revisions, Control: authorize, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
+		Store: p.Store, Revisions: revisions, Recorder: p.Recorder, CheckEgress: p.Guard.Check,
 		OperatorKeyHash: operatorHash(p.OperatorKey), Signup: p.Config.Signup, Managed: p.Cluster != nil, Plans: p.Config.Plans,
 		Metrics: p.Metrics.WriteProject, Logger: p.Logger, Address: ip, Loopback: loopback(p.Config), Reload: registry.Reload, Traffic: registry.Traffic, Observe: p.Metrics.ControlRequest,
 		MostRunRetention: p.Config.RunRetentionMax,
