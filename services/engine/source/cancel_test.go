@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,12 +77,13 @@ func passOn(client net.Conn, network, to string, late time.Duration) {
 	if _, err := io.ReadFull(client, begin); err != nil {
 		return
 	}
-	if binary.BigEndian.Uint32(begin[4:]) == cancellation {
+	cancels := binary.BigEndian.Uint32(begin[4:]) == cancellation
+	if cancels {
 		rest := make([]byte, binary.BigEndian.Uint32(begin)-8)
 		if _, err := io.ReadFull(client, rest); err != nil {
 			return
 		}
-		begin = append(begin, rest...)
+		begin = slices.Concat(begin, rest)
 		time.Sleep(late)
 	}
 	server, err := net.Dial(network, to)
@@ -91,7 +93,7 @@ func passOn(client net.Conn, network, to string, late time.Duration) {
 	defer server.Close()
 	go func() {
 		_, _ = io.Copy(server, io.MultiReader(bytes.NewReader(begin), client))
-		if len(begin) == 8 {
+		if !cancels {
 			server.Close()
 		}
 	}()
