@@ -39,58 +39,51 @@ const folderPrefix = "tenantry-pgtest-"
 // is still connected.
 func Database(t testing.TB) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	address := create(t, ctx, "TEMPLATE template0 ENCODING 'UTF8'")
+	address := create(t)
 	name := address.User.Username()
-	t.Cleanup(func() { drop(t, name); dropRole(t, name) })
-	own := *address
-	own.User = mustParse(t, AdminURL(t)).User
-	ownSchema(t, ctx, own.String(), name)
+	t.Cleanup(func() { execute(t, dropDatabase(name), "DROP ROLE IF EXISTS "+name) })
 	return address.String()
 }
 
-// create makes a database and its owner, who has the same name.
-func create(t testing.TB, ctx context.Context, from string) *url.URL {
+// create makes an empty database and its owner, who has the same name.
+func create(t testing.TB) *url.URL {
 	t.Helper()
 	name, password := newName(), rand.Text()
-	execute(t, ctx,
+	execute(t,
 		"CREATE ROLE "+name+" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '"+password+"'",
-		"CREATE DATABASE "+name+" OWNER "+name+" "+from)
-	owned := mustParse(t, AdminURL(t))
-	owned.User, owned.Path = url.UserPassword(name, password), "/"+name
-	return owned
+		"CREATE DATABASE "+name+" OWNER "+name+" TEMPLATE template0 ENCODING 'UTF8'")
+	address := mustParse(t, AdminURL(t))
+	address.Path = "/" + name
+	ownSchema(t, address.String(), name)
+	address.User = url.UserPassword(name, password)
+	return address
 }
 
 func newName() string { return "test_" + strings.ToLower(rand.Text()[:16]) }
 
-func drop(t testing.TB, database string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	execute(t, ctx, "DROP DATABASE IF EXISTS "+database+" WITH (FORCE)")
-}
-
-func dropRole(t testing.TB, role string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	execute(t, ctx, "DROP ROLE IF EXISTS "+role)
-}
+func dropDatabase(name string) string { return "DROP DATABASE IF EXISTS " + name + " WITH (FORCE)" }
 
 // AdminURL returns the superuser's URL of the test server, database "postgres"
 // (or the one that the environment names). Databases that a test creates with
 // it are the test's to drop.
 func AdminURL(t testing.TB) string {
 	t.Helper()
-	if given := os.Getenv(serverVariable); given != "" {
-		return given
-	}
-	server, err := shared()
+	address, err := adminURL()
 	if err != nil {
 		t.Fatalf("start Postgres for tests: %v", err)
 	}
-	return server.URL("postgres")
+	return address
+}
+
+func adminURL() (string, error) {
+	if given := os.Getenv(serverVariable); given != "" {
+		return given, nil
+	}
+	server, err := shared()
+	if err != nil {
+		return "", err
+	}
+	return server.URL("postgres"), nil
 }
 
 // OwnServer starts a Postgres of the test's own, for tests that stop or kill
@@ -182,43 +175,44 @@ func removeLeftovers() {
 // administration are sessions of the superuser, kept for all tests: to open one takes
 // longer than to make a database.
 var administration = sync.OnceValues(func() (*pgxpool.Pool, error) {
-	address := os.Getenv(serverVariable)
-	if address == "" {
-		server, err := shared()
-		if err != nil {
-			return nil, err
-		}
-		address = server.URL("postgres")
+	address, err := adminURL()
+	if err != nil {
+		return nil, err
 	}
 	return pgxpool.New(context.Background(), address)
 })
 
-// execute runs statements as the superuser.
-func execute(t testing.TB, ctx context.Context, statements ...string) {
+func administrators(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	pool, err := administration()
 	if err != nil {
 		t.Fatalf("connect to the test server: %v", err)
 	}
+	return pool
+}
+
+// execute runs statements as the superuser.
+func execute(t testing.TB, statements ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	for _, statement := range statements {
-		if _, err := pool.Exec(ctx, statement); err != nil {
+		if _, err := administrators(t).Exec(ctx, statement); err != nil {
 			words := strings.Fields(statement)
 			t.Fatalf("%s %s on the test server: %v", words[0], words[1], err)
 		}
 	}
 }
 
-// ownSchema makes a role the owner of the schema public of the database at a URL. From
-// Postgres 15 on the owner of a database has it; before, everybody may create there but
-// only the superuser owns it.
-func ownSchema(t testing.TB, ctx context.Context, database, role string) {
+// ownSchema makes a role the owner of the schema public of the database at a URL of the
+// superuser. From Postgres 15 on the owner of a database has it; before, everybody may
+// create there but only the superuser owns it.
+func ownSchema(t testing.TB, database, role string) {
 	t.Helper()
-	pool, err := administration()
-	if err != nil {
-		t.Fatalf("connect to the test server: %v", err)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	var owned bool
-	if err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int >= 150000").Scan(&owned); err != nil {
+	if err := administrators(t).QueryRow(ctx, "SELECT current_setting('server_version_num')::int >= 150000").Scan(&owned); err != nil {
 		t.Fatalf("version of the test server: %v", err)
 	}
 	if owned {

@@ -24,34 +24,31 @@ type Template struct {
 // Database does.
 func (x *Template) Database(t testing.TB) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	if os.Getenv(serverVariable) != "" {
 		address := Database(t)
-		x.fill(t, ctx, address)
+		x.fill(t, address)
 		return address
 	}
 	x.once.Do(func() {
-		address := create(t, ctx, "TEMPLATE template0 ENCODING 'UTF8'")
-		own := *address
-		own.User = mustParse(t, AdminURL(t)).User
-		ownSchema(t, ctx, own.String(), address.User.Username())
-		x.fill(t, ctx, address.String())
+		address := create(t)
+		x.fill(t, address.String())
 		x.address = address
 	})
 	if x.address == nil {
 		t.Fatal("the template of the test's database could not be filled")
 	}
 	owner, name := x.address.User.Username(), newName()
-	execute(t, ctx, "CREATE DATABASE "+name+" OWNER "+owner+" TEMPLATE "+owner)
-	t.Cleanup(func() { drop(t, name) })
+	execute(t, "CREATE DATABASE "+name+" OWNER "+owner+" TEMPLATE "+owner)
+	t.Cleanup(func() { execute(t, dropDatabase(name)) })
 	copied := *x.address
 	copied.Path = "/" + name
 	return copied.String()
 }
 
-func (x *Template) fill(t testing.TB, ctx context.Context, address string) {
+func (x *Template) fill(t testing.TB, address string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	if err := x.Fill(ctx, address); err != nil {
 		t.Fatalf("fill the test's database: %v", err)
 	}

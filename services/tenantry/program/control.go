@@ -15,8 +15,8 @@ import (
 const controlPrefix = "/api/"
 
 // mountControl has the control API answer what is under its prefix. It is made when
-// the first such request comes, or serve is called: putting its hundred endpoints
-// together takes as long as all else at a start.
+// the first such request comes, or prepare is called: compiling its policy and putting
+// its hundred endpoints together takes as long as all else at a start.
 func mountControl(app *fiber.App, deps control.Deps) (prepare func() *fiber.App) {
 	prepare = sync.OnceValue(func() *fiber.App {
 		var err error
