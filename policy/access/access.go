@@ -38,13 +38,13 @@ func (r *Role) Includes(name string) bool {
 	return r.Admin || r.Name == name || r.members[name]
 }
 
-// Table returns what the role may do with a table; never nil, and empty when
+// Table returns what the role may do with a table; never nil, not to be changed, and empty when
 // nothing.
 func (r *Role) Table(t *model.Table) *Table {
 	p, ok := r.tables[t]
 	switch {
 	case !ok:
-		return &Table{}
+		return nothing
 	case r.narrow != nil:
 		return r.narrowedTable(t, p)
 	}
@@ -55,6 +55,9 @@ func (r *Role) Table(t *model.Table) *Table {
 func (r *Role) Action(a *model.Action) bool {
 	return r.Admin || slices.ContainsFunc(a.Roles, r.Includes)
 }
+
+// nothing may be done with a table.
+var nothing = &Table{}
 
 // Table is what a role may do with one table; nil means not at all.
 type Table struct {

@@ -202,3 +202,7 @@ func (m *Model) RowTypes() []*Table {
 	}
 	return out
 }
+
+// RowType is the table, or the rows of a logical model, behind the name of an object
+// type; nil for other types.
+func (m *Model) RowType(name string) *Table { return m.byType[name] }

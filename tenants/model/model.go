@@ -45,6 +45,7 @@ type Model struct {
 	Metadata *metadata.Document
 
 	byName map[tableKey]*Table
+	byType map[string]*Table // the row types, by the name of their object type
 }
 
 type tableKey struct {

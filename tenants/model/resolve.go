@@ -21,6 +21,7 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, optio
 		Catalogs: catalogs,
 		Metadata: doc,
 		byName:   map[tableKey]*Table{},
+		byType:   map[string]*Table{},
 	}}
 	r.reportUnsupported()
 	for i := range doc.Sources {
@@ -49,6 +50,9 @@ func Resolve(doc *metadata.Document, catalogs map[string]*catalog.Catalog, optio
 	r.actions()
 	r.model.Roles = roles(doc)
 	r.inheritedRoles()
+	for _, t := range r.model.RowTypes() {
+		r.model.byType[t.Type] = t
+	}
 	return r.model
 }
 

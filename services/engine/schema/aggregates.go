@@ -242,7 +242,7 @@ func (s *Schema) boolColumns(n *model.Naming, inner, name string) *ast.Definitio
 		if !ok || len(rest) <= len(middle) {
 			continue
 		}
-		t := s.tables[n.TypeOf(rest[:(len(rest)-len(middle))/2])]
+		t := s.model.RowType(n.TypeOf(rest[:(len(rest)-len(middle))/2]))
 		if t == nil || t.Naming != n || boolColumnsName(t, f) != name || !s.aggregates(t) {
 			continue
 		}

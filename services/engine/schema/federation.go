@@ -60,7 +60,7 @@ func (s *Schema) Entities() []*model.Table {
 // Possible reports whether an object type is one of those that a value of an
 // interface or union can have.
 func (s *Schema) Possible(abstract, name string) bool {
-	t := s.tables[name]
+	t := s.model.RowType(name)
 	switch {
 	case t == nil:
 		return false

@@ -53,7 +53,6 @@ type Schema struct {
 	model   *model.Model
 	role    Permissions
 	options Options
-	tables  map[string]*model.Table // by type name B
 
 	mu   sync.RWMutex
 	memo map[string]*ast.Definition
@@ -71,14 +70,7 @@ func For(m *model.Model, r *access.Role, options Options) *Schema {
 
 // New is For with any source of permissions.
 func New(m *model.Model, p Permissions, options Options) *Schema {
-	s := &Schema{model: m, role: p, options: options,
-		tables: make(map[string]*model.Table, len(m.Tables)),
-		memo:   map[string]*ast.Definition{},
-	}
-	for _, t := range m.RowTypes() {
-		s.tables[t.Type] = t
-	}
-	return s
+	return &Schema{model: m, role: p, options: options, memo: map[string]*ast.Definition{}}
 }
 
 // Definition is a type by name; nil when the role has no such type. The root
@@ -122,7 +114,7 @@ func (s *Schema) build(name string) *ast.Definition {
 	if t := s.model.Types[name]; t != nil && !t.BuiltIn {
 		return s.customType(t)
 	}
-	if t := s.tables[name]; t != nil {
+	if t := s.model.RowType(name); t != nil {
 		return s.object(t)
 	}
 	if s.options.Relay {
@@ -210,7 +202,7 @@ func (s *Schema) buildOfTable(n *model.Naming, inner, name string) *ast.Definiti
 		if !ok {
 			continue
 		}
-		if t := s.tables[n.TypeOf(base)]; t != nil && t.Naming == n {
+		if t := s.model.RowType(n.TypeOf(base)); t != nil && t.Naming == n {
 			if d := g.build(s, t, name); d != nil {
 				return d
 			}
@@ -266,7 +258,7 @@ func mentions(p *access.Table, c *model.Column) bool {
 
 // TableOf is the table behind an object type; nil for other types.
 func (s *Schema) TableOf(typeName string) *model.Table {
-	if t := s.tables[typeName]; t != nil && s.selectable(t) {
+	if t := s.model.RowType(typeName); t != nil && s.selectable(t) {
 		return t
 	}
 	return nil

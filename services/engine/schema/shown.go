@@ -70,7 +70,7 @@ func (s *Schema) Fields(t *model.Table) []string {
 // ("_bool_exp", "_insert_input", …; empty for the rows themselves). Nil for other
 // types. Whether the role has the type does not matter.
 func (s *Schema) Behind(typeName string) (*model.Table, string) {
-	if t := s.tables[typeName]; t != nil {
+	if t := s.model.RowType(typeName); t != nil {
 		return t, ""
 	}
 	for _, n := range s.model.Namings {
@@ -83,7 +83,7 @@ func (s *Schema) Behind(typeName string) (*model.Table, string) {
 		part := ""
 		for _, g := range generated {
 			base, ok := strings.CutSuffix(inner, n.TypePart(g.suffix))
-			if t := s.tables[n.TypeOf(base)]; ok && t != nil && t.Naming == n && len(g.suffix) > len(part) {
+			if t := s.model.RowType(n.TypeOf(base)); ok && t != nil && t.Naming == n && len(g.suffix) > len(part) {
 				found, part = t, g.suffix
 			}
 		}
