@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/types"
 
+	"tenantry/ops/timetest"
 	"tenantry/policy/authz"
 )
 
@@ -22,6 +23,12 @@ const (
 	deadline = 50 * time.Millisecond
 	// combinations are tried of each function, spread evenly over all that there are.
 	combinations = 320
+)
+
+// callLimit is callTime for this build. With the race detector less is tried.
+var (
+	callLimit = timetest.Slowed(callTime, 20)
+	slower    = map[bool]int{false: 1, true: 16}[timetest.Raced]
 )
 
 // A builtin call cannot be interrupted, so what each of them takes at most is bounded by
@@ -44,14 +51,12 @@ func TestNoBuiltinCallOutlastsItsEvaluation(t *testing.T) {
 			choices[i] = slices.DeleteFunc(slices.Clone(worst), func(v value) bool { return !fits(arg, v.term.Value) })
 			all *= len(choices[i])
 		}
-		tries := min(all, combinations/min(slowed, 16))
+		tries := min(all, combinations/slower)
 		for try := range tries {
 			operands, names := combination(choices, try*(all/tries)+try%max(1, all/tries))
-			if took := callOf(f, operands); took > callTime*slowed {
-				// A busy machine slows a call; one that is slow is so each time.
-				if took = min(took, callOf(f, operands), callOf(f, operands)); took > callTime*slowed {
-					t.Errorf("%s(%s) took %s of a processor, want at most %s", name, strings.Join(names, ", "), took, callTime*slowed)
-				}
+			took := timetest.Least(callLimit, func(int) time.Duration { return callOf(f, operands) })
+			if took > callLimit {
+				t.Errorf("%s(%s) took %s of a processor, want at most %s", name, strings.Join(names, ", "), took, callLimit)
 			}
 		}
 	}

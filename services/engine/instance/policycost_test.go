@@ -14,6 +14,7 @@ import (
 
 	"tenantry/api/graphqlhttp"
 	"tenantry/api/session"
+	"tenantry/ops/timetest"
 	"tenantry/services/engine/instance"
 	"tenantry/services/engine/source"
 	"tenantry/tenants/metadata"
@@ -79,7 +80,7 @@ func TestWhatAPolicyDecidesBeforehandCostsARequestNothing(t *testing.T) {
 			}
 		}
 		slack := 0.0
-		if raced {
+		if timetest.Raced {
 			slack = 3
 		}
 		before, with := testing.AllocsPerRun(500, run[0]), testing.AllocsPerRun(500, run[1])
@@ -87,7 +88,7 @@ func TestWhatAPolicyDecidesBeforehandCostsARequestNothing(t *testing.T) {
 			t.Errorf("%s: %.0f allocations, without a policy %.0f", test.name, with, before)
 		}
 		bound := 1.5
-		if full && !raced {
+		if full && !timetest.Raced {
 			bound = 1.03
 		}
 		ratio := slower(run[0], run[1])
@@ -178,7 +179,7 @@ func TestAHostilePolicyLeavesItsNeighbourItsThroughput(t *testing.T) {
 	share, later := float64(counts[1][2])/float64(counts[0][2]), float64(median(lates[1]))/float64(median(lates[0]))
 	t.Logf("%.2f of the quiet throughput, p99 %.2f of the quiet one (%s, %s)", share, later, median(lates[1]), median(lates[0]))
 	least, most := 0.2, 100.0
-	if full && !raced {
+	if full && !timetest.Raced {
 		least, most = 0.7, 3
 	}
 	if share < least || later > most {
@@ -220,7 +221,7 @@ func TestLimitsAndPolicyLeaveAProjectItsThroughput(t *testing.T) {
 	measure(off)
 	measure(on)
 	least := 0.5
-	if full && !raced {
+	if full && !timetest.Raced {
 		least = 0.93
 	}
 	share := 0.0

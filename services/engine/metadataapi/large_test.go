@@ -3,9 +3,10 @@ package metadataapi_test
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"tenantry/ops/timetest"
 )
 
 // A large schema: so many tables with permissions of so many roles.
@@ -22,9 +23,9 @@ func TestALargeDocumentIsReplacedInLittleCPUTime(t *testing.T) { // not parallel
 	}
 	p.sql(sql.String())
 	document := largeDocument()
-	before := cpu(t)
+	before := timetest.CPU(t)
 	p.do("replace_metadata", document)
-	if used := cpu(t) - before; used > largeCPU*slowdown {
+	if used := timetest.CPU(t) - before; used > timetest.Slowed(largeCPU, 10) {
 		t.Errorf("replace_metadata took %v of CPU, want at most %v", used, largeCPU)
 	} else {
 		t.Logf("replace_metadata took %v of CPU", used)
@@ -61,14 +62,4 @@ func largeDocument() string {
 	}
 	b.WriteString(`]}]}`)
 	return b.String()
-}
-
-// cpu is the CPU time that this process has used.
-func cpu(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -1,5 +1,0 @@
-//go:build !race
-
-package metadataapi_test
-
-const slowdown = 1
