@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"tenantry/tenants/metadata"
 )
 
@@ -23,21 +21,21 @@ const (
 )
 
 // successOf is the form of a response, with the content type that has it.
-func successOf(r *openapi3.Response) (success, string) {
-	if kind := jsonType(r.Content); kind != "" {
+func successOf(r *responseObject) (success, string) {
+	if kind := jsonType(r.content); kind != "" {
 		return withJSON, kind
 	}
-	if kind := textType(r.Content); kind != "" {
+	if kind := textType(r.content); kind != "" {
 		return withText, kind
 	}
-	if len(r.Content) == 0 {
+	if len(r.content) == 0 {
 		return empty, ""
 	}
-	return withBytes, slices.Sorted(maps.Keys(r.Content))[0]
+	return withBytes, slices.Sorted(maps.Keys(r.content))[0]
 }
 
 // textType is the first content type that is text; empty when none is.
-func textType(content openapi3.Content) string {
+func textType(content content) string {
 	for _, kind := range slices.Sorted(maps.Keys(content)) {
 		name, _, _ := mime.ParseMediaType(kind)
 		if strings.HasPrefix(name, "text/") || name == "application/xml" || strings.HasSuffix(name, "+xml") {
@@ -58,11 +56,11 @@ func (r *request) answer() bool {
 	nothing := false // some success has no content
 	var unfit []string
 	for _, code := range codes {
-		response := r.Responses.Value(code)
-		if response == nil || response.Value == nil {
+		response := r.responses[code]
+		if response == nil {
 			continue
 		}
-		f, k := successOf(response.Value)
+		f, k := successOf(response.value)
 		nothing = nothing || f == empty
 		if f == withBytes {
 			unfit = append(unfit, k)
@@ -75,7 +73,7 @@ func (r *request) answer() bool {
 		return false
 	}
 	pointer := at(r.pointer, "responses", best)
-	if ref := r.Responses.Value(best).Ref; ref != "" {
+	if ref := r.responses[best].ref; ref != "" {
 		pointer = strings.TrimPrefix(ref, "#")
 	}
 	switch form {
@@ -86,15 +84,15 @@ func (r *request) answer() bool {
 		r.definition.OutputType = "Boolean!"
 		r.types.note(pointer, "the answer has no content: true when it is a success")
 	default:
-		m := r.types.of(place{r.Responses.Value(best).Value.Content[kind].Schema, at(pointer, "content", kind, "schema"), r.id + "_output"}, false)
+		m := r.types.of(place{r.responses[best].value.content[kind], at(pointer, "content", kind, "schema"), r.id + "_output"}, false)
 		r.definition.OutputType = m.required(!nothing)
 	}
 	for _, other := range codes {
-		response := r.Responses.Value(other)
-		if other == best || response == nil || response.Value == nil {
+		response := r.responses[other]
+		if other == best || response == nil {
 			continue
 		}
-		if f, _ := successOf(response.Value); f == empty && form == withJSON {
+		if f, _ := successOf(response.value); f == empty && form == withJSON {
 			r.types.note(at(r.pointer, "responses", other), "an answer without content is null")
 			continue
 		}
@@ -114,10 +112,7 @@ func unanswerable(kinds []string) string {
 
 // codes are the statuses of responses that begin with a digit, in order.
 func (r *request) codes(digit string) (codes []string) {
-	if r.Responses == nil {
-		return nil
-	}
-	for code := range r.Responses.Map() {
+	for code := range r.responses {
 		if strings.HasPrefix(code, digit) {
 			codes = append(codes, code)
 		}
@@ -150,19 +145,19 @@ var messages = [][]string{{"message"}, {"error", "message"}, {"error_description
 // messages are the paths of those that the schema of errors has.
 func (r *request) messages() (paths []string) {
 	for _, code := range append(r.codes("4"), "default") {
-		response := r.Responses.Value(code)
-		if response == nil || response.Value == nil {
+		response := r.responses[code]
+		if response == nil {
 			continue
 		}
-		kind := jsonType(response.Value.Content)
+		kind := jsonType(response.value.content)
 		if kind == "" {
-			if textType(response.Value.Content) != "" {
+			if textType(response.value.content) != "" {
 				return []string{"$response.text"}
 			}
 			continue
 		}
 		for _, steps := range messages {
-			if r.isText(response.Value.Content[kind].Schema, steps) {
+			if r.isText(response.value.content[kind], steps) {
 				paths = append(paths, "$body?."+strings.Join(steps, "?."))
 			}
 		}
@@ -174,13 +169,13 @@ func (r *request) messages() (paths []string) {
 }
 
 // isText reports whether a path leads to a text.
-func (r *request) isText(schema *openapi3.SchemaRef, steps []string) bool {
+func (r *request) isText(schema *schemaRef, steps []string) bool {
 	p := r.types.resolve(place{schema, "", ""})
-	if p.SchemaRef == nil || p.Value == nil {
+	if p.schemaRef == nil || p.value == nil {
 		return false
 	}
 	if len(steps) == 0 {
-		kinds, _ := kindsOf(p.Value)
+		kinds, _ := kindsOf(p.value)
 		return slices.Equal(kinds, []string{"string"})
 	}
 	members := map[string]member{}
@@ -188,5 +183,5 @@ func (r *request) isText(schema *openapi3.SchemaRef, steps []string) bool {
 		return false
 	}
 	m, ok := members[steps[0]]
-	return ok && m.SchemaRef != nil && r.isText(m.SchemaRef, steps[1:])
+	return ok && m.schemaRef != nil && r.isText(m.schemaRef, steps[1:])
 }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"tenantry/tenants/metadata"
 	"tenantry/tenants/model"
 )
@@ -54,7 +52,7 @@ func Import(text string, o Options) (out *Imported, err error) {
 }
 
 type importer struct {
-	doc     *openapi3.T
+	doc     *document
 	options Options
 	types   *types
 	names   map[string]bool // of actions
@@ -63,8 +61,8 @@ type importer struct {
 
 // operation is one of the document, with its place.
 type operation struct {
-	*openapi3.Operation
-	item                      *openapi3.PathItem
+	*operationObject
+	item                      *pathItem
 	id, method, path, pointer string
 }
 
@@ -73,21 +71,17 @@ var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.Met
 
 // wanted finds the operations.
 func (i *importer) wanted() (all []operation, err error) {
-	var paths map[string]*openapi3.PathItem
-	if i.doc.Paths != nil {
-		paths = i.doc.Paths.Map()
-	}
 	missing := map[string]bool{}
 	for _, id := range i.options.Operations {
 		missing[id] = true
 	}
-	for _, path := range slices.Sorted(maps.Keys(paths)) {
+	for _, path := range slices.Sorted(maps.Keys(i.doc.paths)) {
 		for _, method := range methods {
-			o := paths[path].GetOperation(method)
+			o := i.doc.paths[path].operations[method]
 			if o == nil {
 				continue
 			}
-			id := o.OperationID
+			id := o.id
 			if id == "" {
 				id = identifier(strings.ToLower(method) + "_" + path)
 			}
@@ -95,7 +89,7 @@ func (i *importer) wanted() (all []operation, err error) {
 				continue
 			}
 			delete(missing, id)
-			all = append(all, operation{o, paths[path], id, method, path, at("/paths", path, strings.ToLower(method))})
+			all = append(all, operation{o, i.doc.paths[path], id, method, path, at("/paths", path, strings.ToLower(method))})
 		}
 	}
 	if len(missing) > 0 {
@@ -118,15 +112,12 @@ func (i *importer) wanted() (all []operation, err error) {
 
 // server is the URL of the first server, with the defaults of its variables.
 func (i *importer) server() (string, error) {
-	if len(i.doc.Servers) == 0 {
+	if len(i.doc.servers) == 0 {
 		return "", refused("/servers", "the document has no server: say the handler's URL")
 	}
-	server := i.doc.Servers[0]
-	address := server.URL
-	for name, v := range server.Variables {
-		if v != nil {
-			address = strings.ReplaceAll(address, "{"+name+"}", v.Default)
-		}
+	address := i.doc.servers[0].url
+	for name, value := range i.doc.servers[0].variables {
+		address = strings.ReplaceAll(address, "{"+name+"}", value)
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(address, "{}") {
@@ -155,9 +146,9 @@ func (i *importer) operation(o operation) {
 		name = identifier(o.id) + "_" + strconv.Itoa(n)
 	}
 	i.names[name] = true
-	action := metadata.Action{Name: name, Comment: o.Summary, Definition: definition}
+	action := metadata.Action{Name: name, Comment: o.summary, Definition: definition}
 	if action.Comment == "" {
-		action.Comment = o.Description
+		action.Comment = o.description
 	}
 	for _, role := range i.options.Roles {
 		action.Permissions = append(action.Permissions, metadata.ActionPermission{Role: role})
@@ -174,14 +165,12 @@ func (i *importer) unmapped(o operation, pointer, reason string) {
 func (i *importer) security(operations []operation) {
 	wanted := map[string]bool{}
 	for _, o := range operations {
-		requirements := i.doc.Security
-		if o.Security != nil {
-			requirements = *o.Security
+		names := i.doc.security
+		if o.secured {
+			names = o.security
 		}
-		for _, alternatives := range requirements {
-			for name := range alternatives {
-				wanted[name] = true
-			}
+		for _, name := range names {
+			wanted[name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {

@@ -82,10 +82,13 @@ type Imported struct {
 	Notes       []Note
 }
 
+// How the steps of JSON pointers are written (RFC 6901).
+var escaped, unescaped = strings.NewReplacer("~", "~0", "/", "~1"), strings.NewReplacer("~1", "/", "~0", "~")
+
 // at appends steps to a JSON pointer.
 func at(pointer string, steps ...string) string {
 	for _, s := range steps {
-		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
+		pointer += "/" + escaped.Replace(s)
 	}
 	return pointer
 }

@@ -10,13 +10,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"go.yaml.in/yaml/v3"
 )
 
-// read parses a document. The library that gives it its types sees plain JSON whose
-// size is known, and no reference out of it.
-func read(text string) (*openapi3.T, error) {
+// read parses a document: plain JSON whose size is known, without references out of it.
+func read(text string) (*document, error) {
 	if len(text) > MaxDocument {
 		return nil, refused("", "the document has %d bytes, at most %d are allowed", len(text), MaxDocument)
 	}
@@ -24,11 +22,11 @@ func read(text string) (*openapi3.T, error) {
 	if err != nil {
 		return nil, err
 	}
-	document, ok := tree.(map[string]any)
+	members, ok := tree.(map[string]any)
 	if !ok {
 		return nil, refused("", "expected an OpenAPI document: an object with the key openapi")
 	}
-	version, _ := document["openapi"].(string)
+	version, _ := members["openapi"].(string)
 	if !strings.HasPrefix(version, "3.0.") && !strings.HasPrefix(version, "3.1.") {
 		return nil, refused("/openapi", "expected the version 3.0.x or 3.1.x")
 	}
@@ -37,15 +35,9 @@ func read(text string) (*openapi3.T, error) {
 	if len(w.notes) > 0 {
 		return nil, &Error{Notes: w.notes}
 	}
-	bare, err := json.Marshal(tree)
-	if err != nil {
-		return nil, refused("", "the document can't be read")
-	}
-	loader := openapi3.NewLoader()
-	loader.IsExternalRefsAllowed = false
-	doc, err := loader.LoadFromData(bare)
-	if err != nil {
-		return nil, refused("", "not an OpenAPI document: %s", short(err.Error()))
+	doc := parse(members, &w)
+	if len(w.notes) > 0 {
+		return nil, &Error{Notes: w.notes}
 	}
 	return doc, nil
 }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"tenantry/tenants/metadata"
 )
 
@@ -53,27 +51,27 @@ func (r *request) argument(name, description, ref string) (path string) {
 func (r *request) parameters() bool {
 	type key struct{ in, name string }
 	places := map[key]place{}
-	found := map[key]*openapi3.Parameter{}
+	found := map[key]*parameterObject{}
 	var order []key
-	collect := func(list openapi3.Parameters, pointer string) {
+	collect := func(list []*ref[parameterObject], pointer string) {
 		for n, p := range list {
-			if p == nil || p.Value == nil {
+			if p == nil || p.value == nil {
 				continue
 			}
-			k := key{p.Value.In, p.Value.Name}
+			k := key{p.value.in, p.value.name}
 			if found[k] == nil {
 				order = append(order, k)
 			}
 			where := at(pointer, "parameters", strconv.Itoa(n))
-			if p.Ref != "" {
-				where = strings.TrimPrefix(p.Ref, "#")
+			if p.ref != "" {
+				where = strings.TrimPrefix(p.ref, "#")
 			}
-			found[k] = p.Value
-			places[k] = place{p.Value.Schema, at(where, "schema"), r.id + "_" + k.name}
+			found[k] = p.value
+			places[k] = place{p.value.schema, at(where, "schema"), r.id + "_" + k.name}
 		}
 	}
-	collect(r.item.Parameters, at("/paths", r.operation.path))
-	collect(r.Parameters, r.pointer)
+	collect(r.item.parameters, at("/paths", r.operation.path))
+	collect(r.operation.parameters, r.pointer)
 	r.path = map[string]string{}
 	r.headers = map[string]string{}
 	for _, k := range order {
@@ -97,42 +95,41 @@ func (r *request) complete() bool {
 }
 
 // leave leaves a parameter out, or the operation that can't do without.
-func (r *request) leave(p *openapi3.Parameter, pointer, reason string) bool {
-	if p.Required {
-		r.unmapped(r.operation, pointer, "the required parameter "+strconv.Quote(short(p.Name))+": "+reason)
+func (r *request) leave(p *parameterObject, pointer, reason string) bool {
+	if p.required {
+		r.unmapped(r.operation, pointer, "the required parameter "+strconv.Quote(short(p.name))+": "+reason)
 		return false
 	}
 	r.types.note(pointer, "the parameter is left out: %s", reason)
 	return true
 }
 
-func (r *request) parameter(p *openapi3.Parameter, where place) bool {
+func (r *request) parameter(p *parameterObject, where place) bool {
 	pointer := strings.TrimSuffix(where.pointer, "/schema")
 	switch {
-	case p.In == openapi3.ParameterInCookie:
+	case p.in == inCookie:
 		return r.leave(p, pointer, "cookies are not made of arguments")
-	case p.In == openapi3.ParameterInHeader && slices.Contains([]string{"accept", "content-type", "authorization"}, strings.ToLower(p.Name)):
+	case p.in == inHeader && slices.Contains([]string{"accept", "content-type", "authorization"}, strings.ToLower(p.name)):
 		return true // not parameters, by the specification
-	case p.In == openapi3.ParameterInHeader && queryName(p.Name) != p.Name:
+	case p.in == inHeader && queryName(p.name) != p.name:
 		return r.leave(p, at(pointer, "name"), "the name of a header has letters, digits and -")
-	case p.Schema == nil:
+	case p.schema == nil:
 		return r.leave(p, at(pointer, "content"), "a parameter with a content type of its own")
-	case p.Style != "" && p.Style != "simple" && p.Style != "form":
-		return r.leave(p, at(pointer, "style"), "the style "+strconv.Quote(short(p.Style)))
+	case p.style != "" && p.style != "simple" && p.style != "form":
+		return r.leave(p, at(pointer, "style"), "the style "+strconv.Quote(short(p.style)))
 	}
 	m := r.types.parameter(where)
-	if !m.scalar && !(m.list && p.In == openapi3.ParameterInQuery) {
-		return r.leave(p, where.pointer, "a "+p.In+" parameter that is no scalar")
+	if !m.scalar && !(m.list && p.in == inQuery) {
+		return r.leave(p, where.pointer, "a "+p.in+" parameter that is no scalar")
 	}
-	argument := r.argument(p.Name, p.Description, m.required(p.Required || p.In == openapi3.ParameterInPath))
-	switch p.In {
-	case openapi3.ParameterInPath:
-		r.path[p.Name] = step(m.text(argument))
-	case openapi3.ParameterInQuery:
-		explode := p.Explode == nil || *p.Explode
-		r.query = append(r.query, parameter{m, p.Name, argument, explode})
-	case openapi3.ParameterInHeader:
-		r.headers[p.Name] = m.text(argument)
+	argument := r.argument(p.name, p.description, m.required(p.required || p.in == inPath))
+	switch p.in {
+	case inPath:
+		r.path[p.name] = step(m.text(argument))
+	case inQuery:
+		r.query = append(r.query, parameter{m, p.name, argument, p.explode})
+	case inHeader:
+		r.headers[p.name] = m.text(argument)
 	}
 	return true
 }
@@ -146,36 +143,36 @@ func step(text string) string {
 // body maps what is sent. JSON is one argument, a form has one for each field.
 func (r *request) body() bool {
 	r.content = &metadata.TransformBody{Action: metadata.BodyRemove}
-	if r.RequestBody == nil || r.RequestBody.Value == nil {
+	if r.requestBody == nil || r.requestBody.value == nil {
 		return true
 	}
 	pointer := at(r.pointer, "requestBody")
-	if r.RequestBody.Ref != "" {
-		pointer = strings.TrimPrefix(r.RequestBody.Ref, "#")
+	if r.requestBody.ref != "" {
+		pointer = strings.TrimPrefix(r.requestBody.ref, "#")
 	}
-	body := r.RequestBody.Value
-	kind, isForm := chosen(body.Content)
+	body := r.requestBody.value
+	kind, isForm := chosen(body.content)
 	if kind == "" {
-		kinds := short(strings.Join(slices.Sorted(maps.Keys(body.Content)), ", "))
-		if body.Required {
+		kinds := short(strings.Join(slices.Sorted(maps.Keys(body.content)), ", "))
+		if body.required {
 			r.unmapped(r.operation, at(pointer, "content"), "the body is "+kinds+", expected JSON or application/x-www-form-urlencoded")
 			return false
 		}
 		r.types.note(at(pointer, "content"), "the body is %s: none is sent", kinds)
 		return true
 	}
-	where := place{body.Content[kind].Schema, at(pointer, "content", kind, "schema"), r.id + "_body"}
+	where := place{body.content[kind], at(pointer, "content", kind, "schema"), r.id + "_body"}
 	if isForm {
 		return r.fields(where)
 	}
 	m := r.types.of(where, true)
-	argument := r.argument("body", body.Description, m.required(body.Required))
+	argument := r.argument("body", body.description, m.required(body.required))
 	r.content = &metadata.TransformBody{Action: metadata.BodyTransform, Template: "{{" + argument + "}}"}
 	return true
 }
 
 // chosen is the content type that an action can send: JSON before a form.
-func chosen(content openapi3.Content) (kind string, form bool) {
+func chosen(content content) (kind string, form bool) {
 	if kind = jsonType(content); kind != "" {
 		return kind, false
 	}
@@ -188,7 +185,7 @@ func chosen(content openapi3.Content) (kind string, form bool) {
 }
 
 // jsonType is the first content type that is JSON; empty when none is.
-func jsonType(content openapi3.Content) string {
+func jsonType(content content) string {
 	for _, kind := range slices.Sorted(maps.Keys(content)) {
 		name, _, _ := mime.ParseMediaType(kind)
 		if name == "application/json" || strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json") || name == "*/*" {
@@ -201,14 +198,14 @@ func jsonType(content openapi3.Content) string {
 // fields maps a form: one argument for each field that is a scalar.
 func (r *request) fields(where place) bool {
 	members := map[string]member{}
-	if where.SchemaRef == nil || !r.types.compose(where, members, nil) {
+	if where.schemaRef == nil || !r.types.compose(where, members, nil) {
 		r.unmapped(r.operation, where.pointer, "expected an object as the schema of a form")
 		return false
 	}
 	form := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		m := members[name]
-		if m.SchemaRef == nil {
+		if m.schemaRef == nil {
 			continue
 		}
 		field := r.types.parameter(m.place)
@@ -221,8 +218,8 @@ func (r *request) fields(where place) bool {
 			continue
 		}
 		description := ""
-		if m.Value != nil {
-			description = m.Value.Description
+		if m.value != nil {
+			description = m.value.description
 		}
 		form[name] = field.text(r.argument(name, description, field.required(m.required)))
 	}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"tenantry/tenants/metadata"
 )
 
@@ -18,7 +16,7 @@ const anyJSON = "json"
 
 // place is a schema with where it is.
 type place struct {
-	*openapi3.SchemaRef
+	*schemaRef
 	pointer string
 	// name that a type made of it gets, if it is no component.
 	name string
@@ -49,7 +47,7 @@ type tooMuch struct{ pointer string }
 // types makes custom types of schemas. The same component is the same type in all
 // operations; inputs and outputs are types of their own.
 type types struct {
-	components openapi3.Schemas
+	components map[string]*schemaRef
 	prefix     string
 	visits     int
 	notes      []Note
@@ -61,11 +59,9 @@ type types struct {
 	declared   metadata.CustomTypes
 }
 
-func newTypes(doc *openapi3.T, prefix string) *types {
+func newTypes(doc *document, prefix string) *types {
 	t := &types{prefix: prefix, noted: map[Note]bool{}, made: map[string]mapped{}, taken: map[string]bool{}, places: map[string]string{}}
-	if doc.Components != nil {
-		t.components = doc.Components.Schemas
-	}
+	t.components = doc.schemas
 	for _, name := range []string{"Query", "Mutation", "Subscription", "Int", "Float", "String", "Boolean", "ID"} {
 		t.taken[name] = true
 	}
@@ -91,11 +87,11 @@ func (t *types) of(p place, input bool) mapped {
 		panic(tooMuch{p.pointer})
 	}
 	p = t.resolve(p)
-	if p.SchemaRef == nil || p.Value == nil {
+	if p.schemaRef == nil || p.value == nil {
 		return mapped{ref: anyJSON, nullable: true}
 	}
-	s := p.Value
-	if s.Always != nil {
+	s := p.value
+	if s.always {
 		return mapped{ref: anyJSON, nullable: true}
 	}
 	kinds, nullable := kindsOf(s)
@@ -113,15 +109,15 @@ func (t *types) of(p place, input bool) mapped {
 // resolve follows a reference to the component that it names.
 func (t *types) resolve(p place) place {
 	for range 32 {
-		if p.SchemaRef == nil || p.Ref == "" {
+		if p.schemaRef == nil || p.ref == "" {
 			return p
 		}
-		pointer := strings.TrimPrefix(p.Ref, "#")
-		name, component := strings.CutPrefix(p.Ref, "#/components/schemas/")
-		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+		pointer := strings.TrimPrefix(p.ref, "#")
+		name, component := strings.CutPrefix(p.ref, "#/components/schemas/")
+		name = unescaped.Replace(name)
 		target := t.components[name]
 		if !component || target == nil {
-			return place{&openapi3.SchemaRef{Value: p.Value}, pointer, p.name}
+			return place{&schemaRef{value: p.value}, pointer, p.name}
 		}
 		p = place{target, pointer, name}
 	}
@@ -129,16 +125,16 @@ func (t *types) resolve(p place) place {
 }
 
 // kindsOf are the types that a schema names, without null.
-func kindsOf(s *openapi3.Schema) (kinds []string, nullable bool) {
-	nullable = s.Nullable
-	for _, kind := range s.Type.Slice() {
+func kindsOf(s *schema) (kinds []string, nullable bool) {
+	nullable = s.nullable
+	for _, kind := range s.kinds {
 		if kind == "null" {
 			nullable = true
 		} else {
 			kinds = append(kinds, kind)
 		}
 	}
-	if slices.Contains(s.Enum, nil) {
+	if slices.Contains(s.enum, nil) {
 		nullable = true
 	}
 	return kinds, nullable
@@ -147,23 +143,23 @@ func kindsOf(s *openapi3.Schema) (kinds []string, nullable bool) {
 // alternative is the one schema that oneOf, anyOf or allOf leave beside null; nil
 // when they say more.
 func alternative(p place) (single *place, null bool) {
-	s := p.Value
-	keyword, list := "allOf", s.AllOf
+	s := p.value
+	keyword, list := "allOf", s.allOf
 	switch {
-	case len(s.OneOf) > 0:
-		keyword, list = "oneOf", s.OneOf
-	case len(s.AnyOf) > 0:
-		keyword, list = "anyOf", s.AnyOf
+	case len(s.oneOf) > 0:
+		keyword, list = "oneOf", s.oneOf
+	case len(s.anyOf) > 0:
+		keyword, list = "anyOf", s.anyOf
 	}
 	var rest []place
 	for i, one := range list {
-		if one.Value != nil && one.Ref == "" && one.Value.Type.Is("null") {
+		if one.value != nil && one.ref == "" && slices.Equal(one.value.kinds, []string{"null"}) {
 			null = true
 			continue
 		}
 		rest = append(rest, place{one, at(p.pointer, keyword, strconv.Itoa(i)), p.name})
 	}
-	alone := len(s.Properties)+len(s.Required) == 0 && len(s.OneOf)+len(s.AnyOf)+len(s.AllOf) == len(list)
+	alone := len(s.properties)+len(s.required) == 0 && len(s.oneOf)+len(s.anyOf)+len(s.allOf) == len(list)
 	if len(rest) != 1 || !alone {
 		return nil, null
 	}
@@ -171,21 +167,21 @@ func alternative(p place) (single *place, null bool) {
 }
 
 func (t *types) kind(p place, kinds []string, input bool) mapped {
-	s := p.Value
+	s := p.value
 	switch {
-	case len(s.OneOf) > 0:
+	case len(s.oneOf) > 0:
 		return t.anything(at(p.pointer, "oneOf"), "one of several schemas has no type in an action")
-	case len(s.AnyOf) > 0:
+	case len(s.anyOf) > 0:
 		return t.anything(at(p.pointer, "anyOf"), "any of several schemas has no type in an action")
 	case len(kinds) > 1:
 		return t.anything(at(p.pointer, "type"), "several types (%s) are no type in GraphQL", strings.Join(kinds, ", "))
-	case len(s.Enum) > 0 && (len(kinds) == 0 || kinds[0] == "string"):
+	case len(s.enum) > 0 && (len(kinds) == 0 || kinds[0] == "string"):
 		return t.enum(p)
-	case len(kinds) == 0 && s.Const != nil:
-		return constant(s.Const)
-	case len(kinds) == 0 && (len(s.Properties) > 0 || len(s.AllOf) > 0):
+	case len(kinds) == 0 && s.constant != nil:
+		return constant(s.constant)
+	case len(kinds) == 0 && (len(s.properties) > 0 || len(s.allOf) > 0):
 		return t.object(p, input)
-	case len(kinds) == 0 && s.Items != nil:
+	case len(kinds) == 0 && s.items != nil:
 		return t.list(p, input)
 	case len(kinds) == 0:
 		return mapped{ref: anyJSON, nullable: true}
@@ -200,7 +196,7 @@ func (t *types) kind(p place, kinds []string, input bool) mapped {
 	case "integer":
 		return mapped{ref: integer(s), scalar: true}
 	case "number":
-		if s.Format == "decimal" {
+		if s.format == "decimal" {
 			return mapped{ref: "numeric", scalar: true}
 		}
 		return mapped{ref: "Float", scalar: true}
@@ -216,15 +212,15 @@ func constant(value any) mapped {
 		return mapped{ref: "String", scalar: true}
 	case bool:
 		return mapped{ref: "Boolean", scalar: true}
-	case float64:
+	case json.Number:
 		return mapped{ref: "Float", scalar: true}
 	}
 	return mapped{ref: anyJSON}
 }
 
-func integer(s *openapi3.Schema) string {
+func integer(s *schema) string {
 	const most = 1<<31 - 1
-	if s.Format == "int64" || s.Format == "uint64" || s.Max != nil && *s.Max > most || s.Min != nil && *s.Min < -most-1 {
+	if s.format == "int64" || s.format == "uint64" || s.most > most || s.least < -most-1 {
 		return "bigint"
 	}
 	return "Int"
@@ -235,21 +231,21 @@ func integer(s *openapi3.Schema) string {
 var formats = map[string]string{"uuid": "uuid", "date-time": "timestamptz", "date": "date", "decimal": "numeric", "int64": "bigint"}
 
 func (t *types) text(p place) string {
-	if p.Value.Format == "binary" {
+	if p.value.format == "binary" {
 		t.note(at(p.pointer, "format"), "bytes can't be in JSON: String")
 	}
-	if name := formats[p.Value.Format]; name != "" {
+	if name := formats[p.value.format]; name != "" {
 		return name
 	}
 	return "String"
 }
 
 func (t *types) list(p place, input bool) mapped {
-	s := p.Value
-	if len(s.PrefixItems) > 0 {
+	s := p.value
+	if s.places > 0 {
 		return t.anything(at(p.pointer, "prefixItems"), "a list with a schema for each place has no type in GraphQL")
 	}
-	element := t.of(place{s.Items, at(p.pointer, "items"), p.name + "_item"}, input)
+	element := t.of(place{s.items, at(p.pointer, "items"), p.name + "_item"}, input)
 	return mapped{ref: "[" + element.required(true) + "]", list: true, words: element.words}
 }
 
@@ -263,7 +259,7 @@ func (t *types) enum(p place) mapped {
 	}
 	var values []metadata.EnumValue
 	var words []word
-	for i, v := range p.Value.Enum {
+	for i, v := range p.value.enum {
 		value, ok := v.(string)
 		switch {
 		case v == nil:
@@ -296,7 +292,7 @@ func (t *types) enum(p place) mapped {
 	name = t.take(name)
 	m := mapped{ref: name, scalar: true, words: words}
 	t.made[key] = m
-	t.declared.Enums = append(t.declared.Enums, metadata.EnumType{Name: name, Description: p.Value.Description, Values: values})
+	t.declared.Enums = append(t.declared.Enums, metadata.EnumType{Name: name, Description: p.value.description, Values: values})
 	return m
 }
 
@@ -383,40 +379,40 @@ func (t *types) object(p place, input bool) mapped {
 	fields := t.fields(members, input)
 	if input {
 		t.places[name] = p.pointer
-		t.declared.InputObjects = append(t.declared.InputObjects, metadata.InputType{Name: name, Description: p.Value.Description, Fields: fields})
+		t.declared.InputObjects = append(t.declared.InputObjects, metadata.InputType{Name: name, Description: p.value.description, Fields: fields})
 	} else {
-		t.declared.Objects = append(t.declared.Objects, metadata.ObjectType{Name: name, Description: p.Value.Description, Fields: fields})
+		t.declared.Objects = append(t.declared.Objects, metadata.ObjectType{Name: name, Description: p.value.description, Fields: fields})
 	}
 	return t.made[key]
 }
 
 // compose collects the properties of an object and of all that it is composed of.
-func (t *types) compose(p place, members map[string]member, within []*openapi3.Schema) bool {
+func (t *types) compose(p place, members map[string]member, within []*schema) bool {
 	if t.visits++; t.visits > maxSchemas {
 		panic(tooMuch{p.pointer})
 	}
 	p = t.resolve(p)
-	if p.SchemaRef == nil || p.Value == nil || slices.Contains(within, p.Value) {
+	if p.schemaRef == nil || p.value == nil || slices.Contains(within, p.value) {
 		return true
 	}
-	s := p.Value
+	s := p.value
 	kinds, _ := kindsOf(s)
 	if len(kinds) > 1 || len(kinds) == 1 && kinds[0] != "object" {
 		return false
 	}
 	within = append(within, s)
-	if len(within) > 1 && len(s.OneOf)+len(s.AnyOf) > 0 {
+	if len(within) > 1 && len(s.oneOf)+len(s.anyOf) > 0 {
 		t.note(p.pointer, "what one of several schemas adds is left out")
 	}
-	for i, part := range s.AllOf {
+	for i, part := range s.allOf {
 		if !t.compose(place{part, at(p.pointer, "allOf", strconv.Itoa(i)), p.name}, members, within) {
 			return false
 		}
 	}
-	for name, property := range s.Properties {
+	for name, property := range s.properties {
 		members[name] = member{place{property, at(p.pointer, "properties", name), p.name + "_" + name}, members[name].required}
 	}
-	for _, name := range s.Required {
+	for _, name := range s.required {
 		m := members[name]
 		m.required = true
 		members[name] = m
@@ -429,12 +425,12 @@ func (t *types) compose(p place, members map[string]member, within []*openapi3.S
 func (t *types) prune(p place, members map[string]member, input bool) bool {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		m := members[name]
-		if m.SchemaRef == nil { // required, and nothing else is known of it
+		if m.schemaRef == nil { // required, and nothing else is known of it
 			delete(members, name)
 			continue
 		}
-		s := t.resolve(m.place).SchemaRef
-		if s != nil && s.Value != nil && (input && s.Value.ReadOnly || !input && s.Value.WriteOnly) {
+		s := t.resolve(m.place).schemaRef
+		if s != nil && s.value != nil && (input && s.value.readOnly || !input && s.value.writeOnly) {
 			delete(members, name)
 			continue
 		}
@@ -458,8 +454,8 @@ func (t *types) fields(members map[string]member, input bool) (fields []metadata
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		m := members[name]
 		field := metadata.Argument{Name: name, Type: t.of(m.place, input).required(m.required)}
-		if m.Value != nil {
-			field.Description = m.Value.Description
+		if m.value != nil {
+			field.Description = m.value.description
 		}
 		fields = append(fields, field)
 	}
