@@ -319,7 +319,7 @@ func (p *Policy) lateEngine(ctx context.Context, m *lateModule) (*engine, error)
 		modules[fmt.Sprint("support", i)] = support.Copy()
 		text += 200 * len(support.Rules)
 	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities)
+	compiler := ast.NewCompiler().WithCapabilities(capabilities())
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, &CompileError{problems("", compiler.Errors)}
 	}

@@ -31,14 +31,14 @@ var allowed = strings.Fields(`
 	semver.is_valid semver.compare`)
 
 // capabilities is shared by all compilers.
-var capabilities = func() *ast.Capabilities {
+var capabilities = sync.OnceValue(func() *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion()
 	c.AllowNet = []string{}
 	c.Builtins = slices.DeleteFunc(slices.Clone(c.Builtins), func(b *ast.Builtin) bool {
 		return b.Nondeterministic || !slices.Contains(allowed, b.Name)
 	})
 	return c
-}()
+})
 
 const (
 	maxText      = 64 << 10  // bytes of a string that goes into or comes out of a builtin

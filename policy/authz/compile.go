@@ -82,7 +82,7 @@ func build(ctx context.Context, modules []Module, data []byte) (e *engine, found
 	if found, err = inspect(parsed); err != nil {
 		return nil, nil, err
 	}
-	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities).WithStageAfterID(ast.StageCheckRecursion, sized)
+	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities()).WithStageAfterID(ast.StageCheckRecursion, sized)
 	if compiler.Compile(parsed); compiler.Failed() {
 		return nil, nil, &CompileError{problems("", compiler.Errors)}
 	}
@@ -139,12 +139,12 @@ func parse(modules []Module) (map[string]*ast.Module, error) {
 		// The public parse function takes no depth, so a first pass looks at the
 		// nesting alone.
 		_, _, errs := ast.NewParser().WithFilename(m.Name).WithReader(strings.NewReader(m.Text)).
-			WithCapabilities(capabilities).WithRegoVersion(ast.RegoV1).WithMaxRecursionDepth(maxNesting).Parse()
+			WithCapabilities(capabilities()).WithRegoVersion(ast.RegoV1).WithMaxRecursionDepth(maxNesting).Parse()
 		if len(errs) > 0 {
 			failed = append(failed, problems(m.Name, errs)...)
 			continue
 		}
-		module, err := ast.ParseModuleWithOpts(m.Name, m.Text, ast.ParserOptions{Capabilities: capabilities, RegoVersion: ast.RegoV1})
+		module, err := ast.ParseModuleWithOpts(m.Name, m.Text, ast.ParserOptions{Capabilities: capabilities(), RegoVersion: ast.RegoV1})
 		if err != nil {
 			failed = append(failed, problemsOf(m.Name, err)...)
 			continue

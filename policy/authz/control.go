@@ -55,11 +55,11 @@ type Control struct{ query rego.PreparedEvalQuery }
 
 // NewControl compiles our own module. An error is a mistake in this program.
 func NewControl(ctx context.Context) (*Control, error) {
-	module, err := ast.ParseModuleWithOpts("control.rego", controlModule, ast.ParserOptions{Capabilities: capabilities, RegoVersion: ast.RegoV1})
+	module, err := ast.ParseModuleWithOpts("control.rego", controlModule, ast.ParserOptions{Capabilities: capabilities(), RegoVersion: ast.RegoV1})
 	if err != nil {
 		return nil, fmt.Errorf("control policy: %w", err)
 	}
-	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities)
+	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities())
 	if compiler.Compile(map[string]*ast.Module{"control.rego": module}); compiler.Failed() {
 		return nil, fmt.Errorf("control policy: %w", compiler.Errors)
 	}

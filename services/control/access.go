@@ -77,7 +77,7 @@ type RolePath struct {
 type reachOutput struct{ Body accessview.Reach }
 
 func (s *service) accessRole(ctx context.Context, c *call, in *RolePath) (*reachOutput, error) {
-	if !roleForm.MatchString(in.Role) {
+	if !roleForm().MatchString(in.Role) {
 		return nil, invalid(Mistake{Parameter: "role", Message: "expected a role"})
 	}
 	p, err := s.Revisions.Access(ctx, c.project.ID)
@@ -144,7 +144,7 @@ func (in SessionInput) session(project string) (session.Session, error) {
 	if out.Role == "" {
 		out.Role = named
 	}
-	if !roleForm.MatchString(out.Role) {
+	if !roleForm().MatchString(out.Role) {
 		return out, invalid(wrong("/role", "expected a role, here or as x-hasura-role"))
 	}
 	if named != "" && named != out.Role {

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -69,11 +70,13 @@ func (s *service) edge(c *fiber.Ctx) (err error) {
 	return nil
 }
 
-var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
+var validRequestID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
+})
 
 // requestID is the client's id if it can be one, else a new one. It is a copy.
 func requestID(given string) string {
-	if validRequestID.MatchString(given) {
+	if validRequestID().MatchString(given) {
 		return strings.Clone(given)
 	}
 	return uuid.NewString()

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"tenantry/policy/authz"
@@ -110,14 +111,16 @@ type projectKeyInput struct {
 	}
 }
 
-var scopeForm = regexp.MustCompile(`^(graphql:role=[A-Za-z0-9_.:-]{1,128}|metadata:read|metadata:write|metrics:read|audit:read|ip=[0-9A-Fa-f:.]{2,45}/[0-9]{1,3})$`)
+var scopeForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(graphql:role=[A-Za-z0-9_.:-]{1,128}|metadata:read|metadata:write|metrics:read|audit:read|ip=[0-9A-Fa-f:.]{2,45}/[0-9]{1,3})$`)
+})
 
 func (s *service) createProjectKey(ctx context.Context, c *call, in *projectKeyInput) (*newKeyOutput, error) {
 	var mistakes []Mistake
 	for i, scope := range in.Body.Scopes {
 		network, limits := strings.CutPrefix(scope, "ip=")
 		_, err := netip.ParsePrefix(network)
-		if !scopeForm.MatchString(scope) || limits && err != nil {
+		if !scopeForm().MatchString(scope) || limits && err != nil {
 			mistakes = append(mistakes, wrong(fmt.Sprintf("/scopes/%d", i),
 				"expected graphql:role=<role>, metadata:read, metadata:write, metrics:read, audit:read or ip=<network>, such as ip=192.0.2.0/24"))
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"sync"
 
 	"tenantry/api/session"
 	"tenantry/policy/authz"
@@ -57,13 +58,15 @@ type schemaInput struct {
 	Role string `query:"role" maxLength:"128" default:"admin"`
 }
 
-var roleForm = regexp.MustCompile(`^[^\x00-\x1f]{1,128}$`)
+var roleForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[^\x00-\x1f]{1,128}$`)
+})
 
 func (s *service) getSchema(ctx context.Context, c *call, in *schemaInput) (*textOutput, error) {
 	if in.Role == "" {
 		in.Role = session.Admin
 	}
-	if !roleForm.MatchString(in.Role) {
+	if !roleForm().MatchString(in.Role) {
 		return nil, invalid(Mistake{Parameter: "role", Message: "expected a role"})
 	}
 	text, err := s.Revisions.SDL(ctx, c.project.ID, in.Role)

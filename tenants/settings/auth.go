@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"tenantry/tenants/vault"
 )
@@ -31,7 +32,7 @@ func DecodeAuth(text []byte) (Auth, error) {
 		"identity_variables": m.list(func(v any, pointer string) {
 			name, _ := v.(string)
 			name = strings.ToLower(name)
-			if !identityForm.MatchString(name) || name == "x-hasura-role" || slices.Contains(a.IdentityVariables, name) {
+			if !identityForm().MatchString(name) || name == "x-hasura-role" || slices.Contains(a.IdentityVariables, name) {
 				m.add(pointer, "expected the name of a session variable other than x-hasura-role, each once, such as x-hasura-org-id")
 			}
 			a.IdentityVariables = append(a.IdentityVariables, name)
@@ -39,7 +40,7 @@ func DecodeAuth(text []byte) (Auth, error) {
 		"cors": func(v any, pointer string) {
 			m.object(v, pointer, fields{"origins": m.list(func(v any, pointer string) {
 				origin, _ := v.(string)
-				if !originForm.MatchString(origin) {
+				if !originForm().MatchString(origin) {
 					m.add(pointer, "expected *, or an origin such as https://app.example.com or https://*.example.com")
 				}
 				a.CORS.Origins = append(a.CORS.Origins, origin)
@@ -58,11 +59,15 @@ func DecodeAuth(text []byte) (Auth, error) {
 	return a, nil
 }
 
-var identityForm = regexp.MustCompile(`^x-hasura-[a-z0-9_-]{1,64}$`)
+var identityForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^x-hasura-[a-z0-9_-]{1,64}$`)
+})
 
 // originForm is an origin: a scheme, a host whose first label may be *, a port;
 // no path.
-var originForm = regexp.MustCompile(`^(\*|[a-z][a-z0-9+.-]*://(\*\.)?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$`)
+var originForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\*|[a-z][a-z0-9+.-]*://(\*\.)?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$`)
+})
 
 // sharedKeys reports whether an address is that of keys which sign for every
 // customer of a service, so that only the audience tells their tokens apart.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // The words of AllowlistMode and AllowlistMatch; empty is the first of each.
@@ -15,7 +16,9 @@ var (
 	AllowlistMatches = []string{"exact", "normalized", "subset"}
 )
 
-var policyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
+var policyName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
+})
 
 // Validate checks what is not checked by DecodeAuth, all mistakes at once; the
 // error is Mistakes, with pointers into the settings.
@@ -87,7 +90,7 @@ func (s Settings) validateNames(m *Mistakes) {
 	clear(seen)
 	for i, p := range s.Policies {
 		at := fmt.Sprintf("/policies/%d/name", i)
-		if !policyName.MatchString(p.Name) {
+		if !policyName().MatchString(p.Name) {
 			m.add(at, "expected letters, digits, _, - and ., at most 100")
 		}
 		if seen[p.Name] {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 )
 
@@ -15,7 +16,7 @@ import (
 var embedded embed.FS
 
 // templates are named by their path: go/main.go is templates/go/main.go.tmpl.
-var templates = func() *template.Template {
+var templates = sync.OnceValue(func() *template.Template {
 	all := template.New("")
 	paths, err := fs.Glob(embedded, "templates/*/*.tmpl")
 	for _, path := range paths {
@@ -28,7 +29,7 @@ var templates = func() *template.Template {
 		panic(err) // the program was built wrongly
 	}
 	return all
-}()
+})
 
 // view is what templates show: names and types as the language writes them.
 type view struct {
@@ -140,7 +141,7 @@ func (c *contract) shown(d dialect, fields []field, owner string) []fieldView {
 // render fills in one template.
 func render(name string, v view) (string, error) {
 	var out bytes.Buffer
-	if err := templates.ExecuteTemplate(&out, name, v); err != nil {
+	if err := templates().ExecuteTemplate(&out, name, v); err != nil {
 		return "", fmt.Errorf("write %s: %w", name, err)
 	}
 	return strings.TrimSpace(out.String()) + "\n", nil

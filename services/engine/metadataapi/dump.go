@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"tenantry/api/errcode"
 	"tenantry/ops/postgres"
@@ -94,11 +95,13 @@ func checkOptions(opts []string) error {
 
 // noise are the lines that say nothing of the schema: settings of the session,
 // the schema that every database has, triggers that the engine made.
-var noise = regexp.MustCompile(`^(SET (statement_timeout|lock_timeout|idle_in_transaction_session_timeout|transaction_timeout|client_encoding|` +
-	`standard_conforming_strings|xmloption|client_min_messages|row_security|default_tablespace|default_with_oids|default_table_access_method) = .*;|` +
-	`SELECT pg_catalog\.set_config\('search_path', '', false\);|CREATE SCHEMA public;|COMMENT ON SCHEMA public IS '.*';|` +
-	`\\(un)?restrict .*|` +
-	`CREATE TRIGGER "?notify_hasura_.+"? AFTER \w+ ON .+ FOR EACH ROW EXECUTE (FUNCTION|PROCEDURE) "?hdb_catalog"?."?notify_hasura_.+"?\(\);|--.*|)$`)
+var noise = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(SET (statement_timeout|lock_timeout|idle_in_transaction_session_timeout|transaction_timeout|client_encoding|` +
+		`standard_conforming_strings|xmloption|client_min_messages|row_security|default_tablespace|default_with_oids|default_table_access_method) = .*;|` +
+		`SELECT pg_catalog\.set_config\('search_path', '', false\);|CREATE SCHEMA public;|COMMENT ON SCHEMA public IS '.*';|` +
+		`\\(un)?restrict .*|` +
+		`CREATE TRIGGER "?notify_hasura_.+"? AFTER \w+ ON .+ FOR EACH ROW EXECUTE (FUNCTION|PROCEDURE) "?hdb_catalog"?."?notify_hasura_.+"?\(\);|--.*|)$`)
+})
 
 // cleanDump leaves out what migrations need not hold. The rows of COPY stay as
 // they are.
@@ -110,7 +113,7 @@ func cleanDump(text []byte) []byte {
 		switch {
 		case copying:
 			copying = string(bare) != `\.`
-		case noise.Match(bare):
+		case noise().Match(bare):
 			continue
 		default:
 			copying = bytes.HasPrefix(bare, []byte("COPY ")) && bytes.HasSuffix(bare, []byte("FROM stdin;"))
