@@ -150,3 +150,6 @@ func (s *Signer) Sign(id string, at time.Time, body []byte) string {
 	}
 	return string(out)
 }
+
+// Agent is the User-Agent of calls that a version of the product makes.
+func Agent(version string) string { return "Tenantry/" + version }

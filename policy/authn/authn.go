@@ -22,6 +22,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
+	"tenantry/api/webhook"
 	"tenantry/policy/delegation"
 	"tenantry/tenants"
 	"tenantry/tenants/settings"
@@ -90,6 +91,10 @@ type Config struct {
 	Failed func(what string)
 	// Used hears of each use of a secret or key by its id; nil does not.
 	Used func(auth session.Auth, id string)
+	// Agent and SigningKeys are of the calls of the project's services: key sets and the
+	// authentication webhook. Without keys they are not signed.
+	Agent       string
+	SigningKeys []webhook.SigningKey
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -109,8 +114,10 @@ const (
 // Call is one request to authenticate.
 type Call struct {
 	Headers Headers
-	IP      string // as the edge believes it
-	Surface Surface
+	// RequestID is what an authentication webhook is told as x-request-id.
+	RequestID string
+	IP        string // as the edge believes it
+	Surface   Surface
 	// Request is the GraphQL request as JSON, for an authentication webhook in
 	// POST mode; nil leaves it out.
 	Request []byte
@@ -150,6 +157,7 @@ func New(cfg Config, client *http.Client, logger *slog.Logger) (*Authenticator, 
 	if cfg.Used == nil {
 		cfg.Used = func(session.Auth, string) {}
 	}
+	client = standardClient(client, cfg)
 	ctx, stop := context.WithCancel(context.Background())
 	a := &Authenticator{cfg: cfg, cache: newCache[*identity](cacheSize), delegations: newCache[session.Session](cacheSize), now: cfg.Now, stop: stop}
 	var failed []error

@@ -15,6 +15,7 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
+	"tenantry/api/webhook"
 	"tenantry/tenants/settings"
 )
 
@@ -30,6 +31,8 @@ var withheld = map[string]bool{
 	"accept": true, "accept-encoding": true, "accept-language": true, "accept-datetime": true, "cache-control": true,
 	"connection": true, "dnt": true, "content-type": true,
 	"transfer-encoding": true, "upgrade": true, "te": true, "trailer": true, "keep-alive": true, "proxy-connection": true,
+	// Each call has its own.
+	"x-request-id": true, "webhook-id": true, "webhook-timestamp": true, "webhook-signature": true,
 }
 
 // hook asks a service of the tenant who a request is.
@@ -80,9 +83,9 @@ func (h *hook) ask(ctx context.Context, c Call) (session.Session, error) {
 	var answer hookAnswer
 	first := true
 	if h.cache == nil {
-		answer = h.call(ctx, out)
+		answer = h.call(ctx, out, c)
 	} else {
-		answer, first, err = h.cache.do(ctx, out.key(), h.now, func(ctx context.Context) hookAnswer { return h.call(ctx, out) })
+		answer, first, err = h.cache.do(ctx, out.key(), h.now, func(ctx context.Context) hookAnswer { return h.call(ctx, out, c) })
 		if err != nil {
 			return session.Session{}, unreachable(err)
 		}
@@ -95,7 +98,7 @@ func (h *hook) ask(ctx context.Context, c Call) (session.Session, error) {
 	return answer.session, answer.err
 }
 
-func (h *hook) call(ctx context.Context, out outgoing) hookAnswer {
+func (h *hook) call(ctx context.Context, out outgoing, c Call) hookAnswer {
 	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, out.method, h.url, bytes.NewReader(out.body))
@@ -103,6 +106,16 @@ func (h *hook) call(ctx context.Context, out outgoing) hookAnswer {
 		return hookAnswer{err: unreachable(err)}
 	}
 	request.Header = out.headers.Clone()
+	if webhook.ValidHeaderValue(c.RequestID) {
+		request.Header.Set(webhook.HeaderRequestID, c.RequestID)
+	}
+	if h.post { // the client's own is in the body
+		c.Headers.All(func(name, value string) {
+			if trace := http.CanonicalHeaderKey(name); trace == webhook.HeaderTrace || trace == webhook.HeaderTraceState {
+				request.Header.Set(trace, value)
+			}
+		})
+	}
 	response, err := h.client.Do(request)
 	if err != nil {
 		return hookAnswer{err: unreachable(err)}

@@ -6,11 +6,14 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
+	"tenantry/api/webhook"
 	"tenantry/policy/authn"
 	"tenantry/tenants/settings"
 )
@@ -98,6 +101,76 @@ func TestOfTwoNamesOfAVariableAWebhookAlwaysSetsTheSame(t *testing.T) {
 	for range 50 {
 		if s, err := a.Authenticate(t.Context(), headers{"Authorization": "Bearer t"}, "", authn.GraphQL); err != nil || s.Role != "user" {
 			t.Fatalf("%+v %v", s, err)
+		}
+	}
+}
+
+// What contracts §14 wants of every call of a tenant's URL.
+func TestCallsOfServicesSayWhoCallsAndAreSigned(t *testing.T) {
+	t.Parallel()
+	key, later := []byte("key of the project, 24 bytes"), time.Now().Add(time.Hour)
+	var mu sync.Mutex
+	calls := map[string][]*http.Request{}
+	bodies := map[string]string{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		calls[r.Method+r.URL.Path] = append(calls[r.Method+r.URL.Path], r)
+		bodies[r.Method+r.URL.Path] = string(body)
+		mu.Unlock()
+		_, _ = io.WriteString(w, `{"X-Hasura-Role":"user","keys":[]}`)
+	}))
+	t.Cleanup(server.Close)
+	client := headers{"Webhook-Signature": "v1,forged", "Webhook-Id": "forged", "Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "X-Request-Id": "of the client", "User-Agent": "browser",
+		"Authorization": "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6Im9uZSJ9.e30.AA"} // of a key that is not known: the set is fetched
+	ask := func(path, mode string, keys []webhook.SigningKey) {
+		services := map[string]settings.Auth{
+			"":      {Webhook: &settings.WebhookAuth{URL: server.URL + path, Mode: mode, DisableCache: true}},
+			"/keys": {JWT: []settings.JWT{{JWKURL: server.URL + path + "/keys"}}},
+		}
+		for _, auth := range services {
+			a := authenticator(t, authn.Config{Agent: "Tenantry/1", SigningKeys: keys, Auth: auth})
+			_, err := a.AuthenticateCall(t.Context(), authn.Call{Headers: client, RequestID: "as the edge says"})
+			if auth.Webhook != nil && err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	keys := []webhook.SigningKey{{Key: key, Until: later}, {Key: []byte("an older key of the project")}}
+	ask("/get", "GET", keys)
+	ask("/post", "POST", keys)
+	ask("/unsigned", "GET", nil)
+	mu.Lock()
+	defer mu.Unlock()
+	for name, want := range map[string]struct {
+		id, trace string
+		signed    bool
+	}{
+		"GET/get": {"as the edge says", client["Traceparent"], true}, "POST/post": {"as the edge says", client["Traceparent"], true},
+		"GET/unsigned": {"as the edge says", client["Traceparent"], false}, "GET/get/keys": {"", "", true}, "GET/unsigned/keys": {"", "", false},
+	} {
+		if len(calls[name]) == 0 {
+			t.Errorf("%s was not called", name)
+			continue
+		}
+		h := calls[name][0].Header
+		id, seconds := h.Get(webhook.HeaderID), h.Get(webhook.HeaderTimestamp)
+		at, err := strconv.ParseInt(seconds, 10, 64)
+		if h.Get("User-Agent") != "Tenantry/1" || id == "" || id == "forged" || err != nil || time.Since(time.Unix(at, 0)).Abs() > time.Minute {
+			t.Errorf("%s: %v", name, h)
+		}
+		signature := ""
+		if want.signed {
+			signature = webhook.NewSigner(keys).Sign(id, time.Unix(at, 0), []byte(bodies[name]))
+		}
+		if h.Get(webhook.HeaderSignature) != signature || len(h.Values(webhook.HeaderSignature)) > 1 {
+			t.Errorf("%s: the signature is %q, want %q", name, h.Get(webhook.HeaderSignature), signature)
+		}
+		if got := h.Get(webhook.HeaderRequestID); want.id != "" && got != want.id || got == "" || got == client["X-Request-Id"] {
+			t.Errorf("%s: the request's id is %q", name, got)
+		}
+		if got := h.Get(webhook.HeaderTrace); want.trace != "" && got != want.trace || len(got) != 55 {
+			t.Errorf("%s: the trace is %q", name, got)
 		}
 	}
 }

@@ -15,10 +15,10 @@ import (
 
 	"tenantry/api/errcode"
 	"tenantry/api/session"
+	"tenantry/api/webhook"
 	"tenantry/ops/metrics"
 	"tenantry/policy/allowlist"
 	"tenantry/policy/authn"
-	"tenantry/policy/delegation"
 	"tenantry/policy/egress"
 	"tenantry/policy/limits"
 	"tenantry/services/engine/instance"
@@ -74,7 +74,7 @@ func (r *Registry) Build(ctx context.Context, state store.ProjectState) (*Genera
 		g.giveBack()
 		return nil, err
 	}
-	if g.Authn, err = authn.New(r.authnConfig(state, g.Instance.Delegation), client, r.deps.Logger); err != nil {
+	if g.Authn, err = authn.New(r.authnConfig(state, g.Instance), client, r.deps.Logger); err != nil {
 		g.giveBack()
 		return nil, err
 	}
@@ -339,9 +339,10 @@ func options(s metadata.Source) source.Options {
 	return o
 }
 
-func (r *Registry) authnConfig(state store.ProjectState, keys *delegation.Keys) authn.Config {
+func (r *Registry) authnConfig(state store.ProjectState, of *instance.Instance) authn.Config {
 	c := authn.Config{
-		Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth, Revoked: state.Settings.Revoked, Delegation: keys,
+		Project: state.Project.ID, TenantID: state.Tenant.ID, Auth: state.Settings.Auth, Revoked: state.Settings.Revoked, Delegation: of.Delegation,
+		Agent: webhook.Agent(r.deps.Version), SigningKeys: of.SigningKeys(),
 		Loopback: r.deps.Loopback, Failures: r.failuresOf(state.Project.ID), Failed: r.deps.Metrics.ForProject(state.Project.Slug).RecordAuthFailure, Used: r.used,
 	}
 	for _, s := range state.AdminSecrets {

@@ -73,7 +73,7 @@ func userSession(s session.Session, user map[string]string) session.Session {
 
 // administrator authenticates a request to what is for admins only.
 func (r *router) administrator(ctx context.Context, x exchange) (session.Session, error) {
-	s, err := x.generation.Authn.AuthenticateCall(ctx, authn.Call{Headers: x.headers, IP: x.ip, Surface: authn.Metadata})
+	s, err := x.generation.Authn.AuthenticateCall(ctx, authn.Call{Headers: x.headers, RequestID: x.id, IP: x.ip, Surface: authn.Metadata})
 	if err == nil && !s.IsAdmin() {
 		err = errcode.New(errcode.AccessDenied, "restricted access : admin only").At("$.args")
 	}

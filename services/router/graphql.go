@@ -48,7 +48,7 @@ func (r *router) open(c *fiber.Ctx) exchange {
 
 // call is what authentication looks at.
 func (x exchange) call(surface authn.Surface, request []byte) authn.Call {
-	return authn.Call{Headers: x.headers, IP: x.ip, Surface: surface, Request: request, OriginChecked: x.originChecked, SetCookie: x.setCookie}
+	return authn.Call{Headers: x.headers, RequestID: x.id, IP: x.ip, Surface: surface, Request: request, OriginChecked: x.originChecked, SetCookie: x.setCookie}
 }
 
 // graphql serves GraphQL; statuses says that errors use their HTTP status

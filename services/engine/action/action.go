@@ -104,7 +104,7 @@ func New(o Options) *Caller {
 	if o.Expand == nil {
 		o.Expand = func(text string) (string, []string) { return text, templateNames(text) }
 	}
-	c := &Caller{Options: o, transport: o.Client.Transport, agent: "Tenantry/" + o.Version, signer: webhook.NewSigner(o.SigningKeys)}
+	c := &Caller{Options: o, transport: o.Client.Transport, agent: webhook.Agent(o.Version), signer: webhook.NewSigner(o.SigningKeys)}
 	if c.transport == nil {
 		c.transport = http.DefaultTransport
 	}

@@ -1,8 +1,6 @@
 package action
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"maps"
 	"net/http"
 	"strconv"
@@ -123,7 +121,7 @@ func (x *exchange) engine() http.Header {
 	x.set(out, webhook.HeaderRequestID, requestID)
 	trace := x.call.TraceParent
 	if trace == "" || !webhook.ValidHeaderValue(trace) {
-		trace = newTrace()
+		trace = webhook.NewTrace()
 	}
 	x.set(out, webhook.HeaderTrace, trace)
 	if state := x.traceState(); state != "" {
@@ -218,13 +216,6 @@ func forwardable(canonical string, h graphqlhttp.Header) bool {
 	}
 	hyphened := strings.ReplaceAll(h.Name, "_", "-")
 	return !identityHeaders[http.CanonicalHeaderKey(hyphened)] && !session.IsVariable(hyphened)
-}
-
-// newTrace starts a trace that is not sampled.
-func newTrace() string {
-	var id [24]byte
-	_, _ = rand.Read(id[:]) // never fails: the runtime ends the program instead
-	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-00"
 }
 
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }

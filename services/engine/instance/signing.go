@@ -20,3 +20,6 @@ func signingKeys(s settings.Settings) ([]webhook.SigningKey, error) {
 	}
 	return keys, nil
 }
+
+// SigningKeys sign the calls of the project's URLs.
+func (i *Instance) SigningKeys() []webhook.SigningKey { return i.executor.Caller.SigningKeys }
