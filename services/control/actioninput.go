@@ -254,7 +254,7 @@ func (r *registration) into(doc *metadata.Document) (*metadata.Document, error) 
 	doc = doc.Clone()
 	types, err := sdl.MergeTypes(doc, r.types, r.action.Name)
 	if err != nil {
-		return nil, conflictOf(err)
+		return nil, conflictOf(err, "/definition")
 	}
 	doc.CustomTypes = types
 	index := slices.IndexFunc(doc.Actions, func(a metadata.Action) bool { return a.Name == r.action.Name })
@@ -267,7 +267,7 @@ func (r *registration) into(doc *metadata.Document) (*metadata.Document, error) 
 	return doc, validated(doc, "$")
 }
 
-func conflictOf(err error) error {
+func conflictOf(err error, at string) error {
 	var conflict *sdl.ConflictError
 	if !errors.As(err, &conflict) {
 		return err
@@ -278,7 +278,7 @@ func conflictOf(err error) error {
 		if len(t.Owners) > 0 {
 			owner = "the action " + strings.Join(t.Owners, ", ")
 		}
-		p.Errors = append(p.Errors, wrong("/definition", "the type %s of %s is declared differently by %s", t.Type, conflict.Action, owner))
+		p.Errors = append(p.Errors, wrong(at, "the type %s of %s is declared differently by %s", t.Type, conflict.Action, owner))
 	}
 	return p
 }

@@ -132,14 +132,19 @@ func (s *service) importActions(ctx context.Context, c *call, in *importActionsI
 	if err != nil {
 		return nil, err
 	}
+	var places []origin
 	o, err := s.Revisions.Apply(ctx, c.project.ID, revision.Change{
 		Author: c.author(), Action: "action.import", Target: c.in("actions"), ExpectVersion: expect,
 		Metadata: func(doc *metadata.Document) (*metadata.Document, error) {
-			return withDefinitions(doc, imported.Definitions, in.Body.Replace)
+			edited, err := withDefinitions(doc, imported.Definitions, in.Body.Replace)
+			if edited != nil {
+				places = importPlaces(edited, imported.Definitions)
+			}
+			return edited, err
 		},
 	})
 	if err != nil {
-		return nil, matched(in.IfMatch, err)
+		return nil, inDocument(matched(in.IfMatch, err), places)
 	}
 	out.ETag, out.Body.Applied = tag(o.ResourceVersion), true
 	return out, nil
@@ -151,7 +156,7 @@ func fragment(definitions []openapi.Definition, actions []metadata.Action) (json
 	for _, d := range definitions {
 		merged, err := sdl.MergeTypes(doc, d.Types, d.Action.Name)
 		if err != nil {
-			return nil, conflictOf(err)
+			return nil, conflictOf(err, "/document"+d.Pointer)
 		}
 		doc.CustomTypes = merged
 		doc.Actions = append(doc.Actions, d.Action)
@@ -174,7 +179,7 @@ func withDefinitions(doc *metadata.Document, definitions []openapi.Definition, r
 		}
 		types, err := sdl.MergeTypes(doc, d.Types, d.Action.Name)
 		if err != nil {
-			return nil, conflictOf(err)
+			return nil, conflictOf(err, "/document"+d.Pointer)
 		}
 		doc.CustomTypes = types
 		if at < 0 {

@@ -74,6 +74,18 @@ func TestActionsAreImportedFromAnOpenAPIDocument(t *testing.T) {
 		t.Error("the import is not audited")
 	}
 
+	other := s.project(slug, owner, "shop-taken")
+	const charges = "/document/paths/~1v1~1charges/"
+	s.want(201, owner, "POST", other+"/actions", `{"name": "charge", "handler": "http://127.0.0.1:1", "definition": "type Mutation { charge: Charge }\ntype Charge { own: Int! }"}`)
+	if got := s.want(409, owner, "POST", other+"/actions:import-openapi", payments(t, map[string]any{"apply": true})).places(t); !slices.Contains(got, charges+"get") && !slices.Contains(got, charges+"post") {
+		t.Errorf("places of types that are taken: %v", got)
+	}
+	s.want(200, owner, "POST", other+"/tables:track", `{"tables":"all"}`)
+	s.want(200, owner, "PUT", other+"/tables/product", `{"configuration":{"custom_root_fields":{"insert":"PostCharges"}}}`)
+	if got := s.want(422, owner, "POST", other+"/actions:import-openapi", payments(t, map[string]any{"apply": true, "prefix": "Pay"})).places(t); !slices.Equal(got, []string{charges + "post"}) {
+		t.Errorf("places of what does not resolve: %v", got)
+	}
+
 	for name, c := range map[string]struct {
 		body   map[string]any
 		status int
