@@ -116,7 +116,7 @@ func (p *project) sendTo(endpoint metadataapi.Endpoint, body string) (any, *errc
 
 func (p *project) sendAs(s session.Session, endpoint metadataapi.Endpoint, body string) (any, *errcode.Error) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	entry, err := p.live.Get(ctx, p.ID)
 	if err != nil {
@@ -150,7 +150,7 @@ func (p *project) do(kind, args string) any {
 	p.t.Helper()
 	answer, e := p.send(fmt.Sprintf(`{"type": %q, "args": %s}`, kind, args))
 	if e != nil {
-		p.t.Fatalf("%s %s: %s at %s: %s %v", kind, args, e.Code, e.Path, e.Message, e.Internal)
+		p.t.Fatalf("%s %.1000s: %s at %s: %s %v", kind, args, e.Code, e.Path, e.Message, e.Internal)
 	}
 	return answer
 }
