@@ -17,6 +17,8 @@ type bench struct {
 	ours     *tenantry
 	floorAt  string // host:port
 	texts    map[string]string
+	// firstAnswer of another node, in milliseconds after its start.
+	firstAnswer float64
 }
 
 func (b *bench) say(format string, args ...any) {
@@ -108,6 +110,12 @@ func (b *bench) floorContestant(q query, route string) contestant {
 
 func (b *bench) run(ctx context.Context) error {
 	if err := b.compareAll(); err != nil {
+		return err
+	}
+	// Before the load, not in its wake: a machine that has just worked for minutes may
+	// take a quarter longer for whatever it does.
+	var err error
+	if b.firstAnswer, err = b.timeStart(ctx); err != nil {
 		return err
 	}
 	if b.command != "smoke" {

@@ -90,7 +90,6 @@ func wire(p parts) (wired, error) {
 	})
 	watching, stopWatching := context.WithCancel(base)
 	var background sync.WaitGroup
-	background.Go(func() { registry.Run(watching) })
 	later := func(run func(context.Context)) {
 		background.Go(func() {
 			select {
@@ -100,6 +99,7 @@ func wire(p parts) (wired, error) {
 			}
 		})
 	}
+	later(registry.Run)
 	later(follower.Run)
 	later(runs.Run)
 	later(func(context.Context) { prepareControl() })
