@@ -1,13 +1,11 @@
 package control
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"tenantry/services/engine/openapi"
-	"tenantry/services/revision"
 	"tenantry/tenants/metadata"
 )
 
@@ -54,9 +52,7 @@ func importPlaces(doc *metadata.Document, definitions []openapi.Definition) (pla
 // inDocument makes places in the metadata into places in the imported document. What
 // was not made of it keeps its place.
 func inDocument(err error, places []origin) error {
-	var decode *metadata.DecodeError
-	var inconsistent *revision.Inconsistent
-	if !errors.As(err, &decode) && !errors.As(err, &inconsistent) {
+	if !ofDocument(err) {
 		return err
 	}
 	p := problemOf(err)

@@ -33,12 +33,17 @@ func placeOf(doc *metadata.Document, t *metadata.Table) string {
 	return "$"
 }
 
+// ofDocument reports that an error tells places in a document.
+func ofDocument(err error) bool {
+	var decode *metadata.DecodeError
+	var inconsistent *revision.Inconsistent
+	return errors.As(err, &decode) || errors.As(err, &inconsistent)
+}
+
 // relocated makes places in a document into places in a body that holds the
 // part at the path at. What lies outside is a mistake of the body as a whole.
 func relocated(err error, at string) error {
-	var decode *metadata.DecodeError
-	var inconsistent *revision.Inconsistent
-	if !errors.As(err, &decode) && !errors.As(err, &inconsistent) {
+	if !ofDocument(err) {
 		return err
 	}
 	p := problemOf(err)
