@@ -111,7 +111,8 @@ func (h *hook) call(ctx context.Context, out outgoing, c Call) hookAnswer {
 	}
 	if h.post { // the client's own is in the body
 		c.Headers.All(func(name, value string) {
-			if trace := http.CanonicalHeaderKey(name); trace == webhook.HeaderTrace || trace == webhook.HeaderTraceState {
+			trace := http.CanonicalHeaderKey(name)
+			if (trace == webhook.HeaderTrace || trace == webhook.HeaderTraceState) && webhook.ValidHeaderValue(value) {
 				request.Header.Set(trace, value)
 			}
 		})
