@@ -41,7 +41,11 @@ func TestTheFirstMinute(t *testing.T) {
 	dir := dataDir(t)
 	s := startDev(t, dir)
 
-	commands := pasted(s.stdout.String())
+	var commands []string
+	within(t, 10*time.Second, "the banner has three commands", func() bool { // it comes when all is ready
+		commands = pasted(s.stdout.String())
+		return len(commands) == 3
+	})
 	if len(commands) != 3 {
 		t.Fatalf("%d commands in\n%s", len(commands), s.stdout)
 	}
