@@ -36,19 +36,25 @@ func pasted(banner string) []string {
 	return commands
 }
 
+// bannerCommands are the commands of the banner, which comes when all is ready.
+func bannerCommands(t *testing.T, s *server, want int) (commands []string) {
+	t.Helper()
+	within(t, 10*time.Second, "the banner is there", func() bool {
+		commands = pasted(s.stdout.String())
+		return len(commands) > 0
+	})
+	if len(commands) != want {
+		t.Fatalf("%d commands in\n%s", len(commands), s.stdout)
+	}
+	return commands
+}
+
 func TestTheFirstMinute(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	s := startDev(t, dir)
 
-	var commands []string
-	within(t, 10*time.Second, "the banner has three commands", func() bool { // it comes when all is ready
-		commands = pasted(s.stdout.String())
-		return len(commands) == 3
-	})
-	if len(commands) != 3 {
-		t.Fatalf("%d commands in\n%s", len(commands), s.stdout)
-	}
+	commands := bannerCommands(t, s, 3)
 	var answers []answer
 	for _, command := range commands {
 		out, err := exec.Command("bash", "-c", command).CombinedOutput()
@@ -222,9 +228,8 @@ func TestWithoutTheDemoThereIsNoTenant(t *testing.T) {
 	if items, _ := a.at("items").([]any); len(items) != 0 {
 		t.Errorf("tenants: %s", a.Text)
 	}
-	if commands := pasted(s.stdout.String()); len(commands) != 1 {
-		t.Errorf("banner:\n%s", s.stdout)
-	} else if out, err := exec.Command("bash", "-c", commands[0]).CombinedOutput(); err != nil || !strings.Contains(string(out), `"secret"`) {
+	commands := bannerCommands(t, s, 1)
+	if out, err := exec.Command("bash", "-c", commands[0]).CombinedOutput(); err != nil || !strings.Contains(string(out), `"secret"`) {
 		t.Errorf("%s\nanswered %s, %v", commands[0], out, err)
 	}
 }
