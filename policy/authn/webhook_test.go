@@ -140,6 +140,10 @@ func TestCallsOfServicesSayWhoCallsAndAreSigned(t *testing.T) {
 	ask("/get", "GET", keys)
 	ask("/post", "POST", keys)
 	ask("/unsigned", "GET", nil)
+	trace := client["Traceparent"]
+	client["Traceparent"] = "00-\x01" // which HTTP does not allow
+	ask("/begun", "POST", keys)
+	client["Traceparent"] = trace
 	mu.Lock()
 	defer mu.Unlock()
 	for name, want := range map[string]struct {
@@ -147,7 +151,7 @@ func TestCallsOfServicesSayWhoCallsAndAreSigned(t *testing.T) {
 		signed    bool
 	}{
 		"GET/get": {"as the edge says", client["Traceparent"], true}, "POST/post": {"as the edge says", client["Traceparent"], true},
-		"GET/unsigned": {"as the edge says", client["Traceparent"], false}, "GET/get/keys": {"", "", true}, "GET/unsigned/keys": {"", "", false},
+		"GET/unsigned": {"as the edge says", client["Traceparent"], false}, "POST/begun": {"as the edge says", "", true}, "GET/get/keys": {"", "", true}, "GET/unsigned/keys": {"", "", false},
 	} {
 		if len(calls[name]) == 0 {
 			t.Errorf("%s was not called", name)

@@ -28,7 +28,7 @@ const (
 // callLimit is callTime for this build. With the race detector less is tried.
 var (
 	callLimit = timetest.Slowed(callTime, 20)
-	slower    = map[bool]int{false: 1, true: 16}[timetest.Raced]
+	slower    = int(timetest.Slowed(1, 16))
 )
 
 // A builtin call cannot be interrupted, so what each of them takes at most is bounded by

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// parser makes a document of plain JSON. Each value is read once, however often it is
-// referred to.
+// parser makes a document of plain JSON. What is referred to is read once for all that
+// refer to it.
 type parser struct {
 	*walk
 	tree    map[string]any
 	schemas map[string]*schemaRef // by pointer
 	pending []pending
-	// what references led to, by reference
+	// what references led to, by pointer
 	items      map[string]*pathItem
 	parameters map[string]*parameterObject
 	bodies     map[string]*bodyObject
@@ -190,7 +190,7 @@ func follow[T any](p *parser, known map[string]*T, v any, pointer string, read f
 	for range maxReferences {
 		target, v, found := p.find(next)
 		if !found {
-			p.wrong(at(pointer, "$ref"), "the reference leads to nothing")
+			p.nowhere(pointer)
 			return nil
 		}
 		members := p.object(v, target)
@@ -203,8 +203,18 @@ func follow[T any](p *parser, known map[string]*T, v any, pointer string, read f
 		}
 		return &ref[T]{first, known[target]}
 	}
-	p.wrong(at(pointer, "$ref"), "the reference leads to itself, or over more than "+strconv.Itoa(maxReferences)+" others")
+	p.endless(pointer)
 	return nil
+}
+
+// nowhere notes a reference at pointer that leads to nothing.
+func (p *parser) nowhere(pointer string) {
+	p.wrong(at(pointer, "$ref"), "the reference leads to nothing")
+}
+
+// endless notes a reference at pointer that leads from one to the next.
+func (p *parser) endless(pointer string) {
+	p.wrong(at(pointer, "$ref"), "the reference leads to itself, or over more than "+strconv.Itoa(maxReferences)+" others")
 }
 
 // find is what a reference within the document leads to, with its pointer.

@@ -77,7 +77,7 @@ func (p *parser) link() {
 		one := p.pending[n]
 		target, v, found := p.find(one.ref)
 		if !found {
-			p.wrong(at(one.pointer, "$ref"), "the reference leads to nothing")
+			p.nowhere(one.pointer)
 			continue
 		}
 		if one.to = p.schemas[target]; one.to == nil {
@@ -88,7 +88,7 @@ func (p *parser) link() {
 		end := one.to
 		for n := 0; end != nil && end.value == nil; n++ {
 			if n == maxReferences {
-				p.wrong(at(one.pointer, "$ref"), "the reference leads to itself, or over more than "+strconv.Itoa(maxReferences)+" others")
+				p.endless(one.pointer)
 				break
 			}
 			end = end.to

@@ -108,7 +108,7 @@ func (t *types) of(p place, input bool) mapped {
 
 // resolve follows a reference to the component that it names.
 func (t *types) resolve(p place) place {
-	for range 32 {
+	for range maxReferences {
 		if p.schemaRef == nil || p.ref == "" {
 			return p
 		}
